@@ -1,0 +1,20 @@
+FROM python:3.12-slim
+
+RUN useradd --create-home --uid 1000 stsg && mkdir /data && chown stsg /data
+WORKDIR /app
+
+# The dependencies first: they change rarely and are large.
+COPY requirements.lock ./
+RUN pip install --no-cache-dir --require-hashes --requirement requirements.lock
+
+COPY pyproject.toml README.md ./
+COPY model model
+COPY graphdb graphdb
+COPY trainer trainer
+COPY workers workers
+COPY api api
+RUN pip install --no-cache-dir --no-build-isolation --no-deps --editable .
+
+USER stsg
+EXPOSE 8000
+CMD ["uvicorn", "api.app:create_app", "--factory", "--host", "0.0.0.0", "--port", "8000"]

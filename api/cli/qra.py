@@ -1,0 +1,122 @@
+"""Commands about QRA data sets: questions, rationales and answers sampled from the graphs."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from api.cli import show
+from api.cli.videos import write_lines
+from api.client import Client, ServiceError
+
+app = typer.Typer(help="Question-Rationale-Answer data sets.", no_args_is_help=True)
+
+
+@app.command()
+def create(
+    runs: Annotated[list[str], typer.Argument(help="Runs whose graphs are sampled.")],
+    steps: Annotated[
+        list[str], typer.Option("--steps", help="How many samples of how many reasoning steps, such as 3=50.")
+    ] = ["1=10", "2=10", "3=10", "4=10"],  # noqa: B006 # typer copies it
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same data.")] = 0,
+    name: Annotated[str, typer.Option(help="A name of your own.")] = "",
+    as_json: show.AsJson = False,
+) -> None:
+    """Make a data set and wait until it is there."""
+    with show.failures(), Client() as client, show.err.status("sampling"):
+        dataset = make(client, runs, _mix(steps), seed, name)
+    if as_json:
+        show.as_json(dataset)
+    else:
+        _describe(dataset)
+    if dataset["state"] != "succeeded":
+        raise typer.Exit(1)
+
+
+def make(client: Client, runs: list[str], steps: dict[str, int], seed: int = 0, name: str = "") -> dict[str, Any]:
+    """Ask for a data set and wait for it, however it ends."""
+    body = {"runs": runs, "steps": steps, "seed": seed} | ({"name": name} if name else {})
+    dataset: dict[str, Any] = client.post("/v1/qra-datasets", body)
+    return client.until_final(f"/v1/qra-datasets/{dataset['id']}")
+
+
+def _mix(steps: list[str]) -> dict[str, int]:
+    try:
+        return {str(int(left)): int(right) for left, _, right in (item.partition("=") for item in steps)}
+    except ValueError:
+        raise typer.BadParameter("write it as STEPS=COUNT, such as 3=50", param_hint="--steps") from None
+
+
+@app.command("list")
+def list_(as_json: show.AsJson = False) -> None:
+    """List the data sets, newest first."""
+    with show.failures(), Client() as client:
+        found = list(client.pages("/v1/qra-datasets"))
+    if as_json:
+        show.as_json(found)
+        return
+    rows = [(d["id"], d["name"], d["state"], d["count"], d["created_at"]) for d in found]
+    show.table("", ("data set", "name", "state", "samples", "created"), rows)
+
+
+@app.command("show")
+def show_(
+    dataset: Annotated[str, typer.Argument(help="The data set's id.")],
+    samples: Annotated[int, typer.Option(min=0, max=100, help="How many samples to print.")] = 3,
+    as_json: show.AsJson = False,
+) -> None:
+    """Show a data set's manifest and some of its samples."""
+    with show.failures(), Client() as client:
+        found = client.get(f"/v1/qra-datasets/{dataset}")
+        rows = client.get(f"/v1/qra-datasets/{dataset}/rows", limit=samples)["data"] if samples else []
+    if as_json:
+        show.as_json(found | {"rows": rows})
+        return
+    _describe(found)
+    for row in rows:
+        print_sample(row)
+
+
+@app.command()
+def export(
+    dataset: Annotated[str, typer.Argument(help="The data set's id.")],
+    file: Annotated[Path, typer.Argument(help="Where to write the JSONL.")],
+    as_json: show.AsJson = False,
+) -> None:
+    """Download a data set as JSONL."""
+    with show.failures(), Client() as client:
+        size = write_lines(client, f"/v1/qra-datasets/{dataset}/export", file)
+    if as_json:
+        show.as_json({"file": str(file), "bytes": size})
+    else:
+        show.out.print(f"{file}: {size:,} bytes")
+
+
+def _describe(dataset: dict[str, Any]) -> None:
+    show.out.print(f"[bold]{dataset['id']}[/bold] {escape(dataset['name'])} {dataset['state']}")
+    if dataset["state"] != "succeeded":
+        error = dataset["error"] or {}
+        raise ServiceError(f"The data set is {dataset['state']}. {error.get('detail', '')}", error.get("remedy", ""))
+    rows = [(int(steps), count) for steps, count in dataset["by_steps"].items()]
+    show.table("", ("steps", "samples"), rows)
+    if dataset["rejects"]:
+        show.table("walks not used", ("reason", "count"), list(dataset["rejects"].items()))
+
+
+def print_sample(row: dict[str, Any]) -> None:
+    """One sample for reading: question, numbered rationale, answer, path."""
+    show.out.print(f"\n[bold]Q[/bold] ({row['steps']} steps)  {escape(row['question'])}")
+    for number, line in enumerate(row["rationale"], 1):
+        show.out.print(f"   {number}. {escape(line)}")
+    show.out.print(f"[bold]A[/bold]  {escape(row['answer'])}")
+    show.out.print(f"[dim]path: {escape(path_line(row['path']))}[/dim]")
+
+
+def path_line(path: list[dict[str, str]]) -> str:
+    """A reasoning path as one line: `from -[RELATION left of]-> to, ...`."""
+    return ", ".join(
+        f"{edge['from']} -[{' '.join(edge[k] for k in ('kind', 'type', 'predicate') if k in edge)}]-> "
+        f"{edge.get('to') or edge.get('value', '')}"
+        for edge in path
+    )

@@ -1,0 +1,197 @@
+"""A small client of this API: what `stsg` and the demo use, and any Python program may."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+import httpx
+
+FINAL = ("succeeded", "failed", "cancelled")
+
+
+class ServiceError(Exception):
+    """The service refused, or can't be reached; the text says what to do."""
+
+    def __init__(self, detail: str, remedy: str, code: str = "", status: int = 0) -> None:
+        super().__init__(f"{detail} {remedy}".strip())
+        self.detail, self.remedy, self.code, self.status = detail, remedy, code, status
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event of a run: its number, its type, and what it says."""
+
+    seq: int
+    type: str
+    data: dict[str, Any]
+
+
+def address(home: Path | None = None) -> str:
+    """Where the API is: STSG_API_URL, else the local stack of this folder, else the usual port."""
+    if url := os.environ.get("STSG_API_URL"):
+        return url.rstrip("/")
+    file = (home or Path(os.environ.get("STSG_HOME", ".stsg"))) / "stack.json"
+    try:
+        return str(json.loads(file.read_text())["uris"]["api"]).rstrip("/")
+    except (OSError, ValueError, KeyError):
+        return "http://127.0.0.1:8000"
+
+
+def _token() -> str | None:
+    if token := os.environ.get("STSG_API_TOKEN"):
+        return token
+    tokens = json.loads(os.environ.get("STSG_API_TOKENS") or "[]")
+    return str(tokens[0]) if tokens else None
+
+
+class Client:
+    """Speaks to one running API."""
+
+    def __init__(self, url: str | None = None, token: str | None = None) -> None:
+        self.url = url or address()
+        token = token or _token()
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=httpx.Timeout(60, connect=5))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        self._http.close()
+
+    def get(self, path: str, **params: Any) -> Any:
+        return self._call("GET", path, params=params)
+
+    def post(self, path: str, body: Any = None) -> Any:
+        return self._call("POST", path, json=body)
+
+    def delete(self, path: str) -> None:
+        self._call("DELETE", path)
+
+    def upload(self, file: Path, sent: Callable[[int], None] = lambda size: None, **params: str) -> dict[str, Any]:
+        """Send a video as a multipart form; `sent` hears of every block's size in bytes."""
+        with file.open("rb") as stream:
+            form = {"file": (file.name, _Counted(stream, sent), "video/mp4")}
+            reply: dict[str, Any] = self._call("POST", "/v1/videos", files=form, params=params)
+        return reply
+
+    def pages(self, path: str, **params: Any) -> Iterator[dict[str, Any]]:
+        """All the items of a list, page after page."""
+        after: dict[str, Any] = {}
+        while True:
+            page = self.get(path, **params, **after)
+            yield from page["data"]
+            if not page["has_more"]:
+                return
+            after = {"after": page["last_id"]}
+
+    def lines(self, path: str) -> Iterator[dict[str, Any]]:
+        """The rows of a JSONL export, as they come."""
+        with self._reached(), self._http.stream("GET", path) as reply:
+            _check(reply)
+            for line in reply.iter_lines():
+                if line:
+                    yield json.loads(line)
+
+    def blocks(self, path: str) -> Iterator[bytes]:
+        """The bytes of a file, as they come."""
+        with self._reached(), self._http.stream("GET", path) as reply:
+            _check(reply)
+            yield from reply.iter_bytes()
+
+    def until_final(self, path: str) -> dict[str, Any]:
+        """Ask for a job until it has ended, however it ended."""
+        while True:
+            job: dict[str, Any] = self.get(path)
+            if job["state"] in FINAL:
+                return job
+            time.sleep(0.3)
+
+    def events(self, run_id: str, after: int = 0, retries: int = 20) -> Iterator[Event]:
+        """A run's events, live, to its end; a broken stream is taken up again after the last event seen."""
+        while True:
+            try:
+                for event in self._stream(run_id, after):
+                    after, retries = event.seq, 20
+                    yield event
+                if self.get(f"/v1/runs/{run_id}")["state"] in FINAL:
+                    return
+            except (httpx.TransportError, ServiceError) as e:
+                retries -= 1
+                if retries <= 0 or (isinstance(e, ServiceError) and e.status in (401, 404)):
+                    raise
+                time.sleep(1)
+
+    def wait(self, run_id: str, seen: Callable[[Event], None] = lambda event: None) -> dict[str, Any]:
+        """The run when it has ended, however it ended."""
+        for event in self.events(run_id):
+            seen(event)
+        run: dict[str, Any] = self.get(f"/v1/runs/{run_id}")
+        return run
+
+    def _stream(self, run_id: str, after: int) -> Iterator[Event]:
+        headers = {"Accept": "text/event-stream", "Last-Event-ID": str(after)}
+        with self._http.stream("GET", f"/v1/runs/{run_id}/events", headers=headers) as reply:
+            _check(reply)
+            fields: dict[str, str] = {}
+            for line in reply.iter_lines():
+                name, _, value = line.partition(":")
+                if name:
+                    fields[name] = value.removeprefix(" ")
+                elif not line and "data" in fields:
+                    yield Event(int(fields["id"]), fields["event"], json.loads(fields["data"]))
+                    fields = {}
+
+    def _call(self, method: str, path: str, **kwargs: Any) -> Any:
+        with self._reached():
+            reply = self._http.request(method, path, **kwargs)
+        _check(reply)
+        return reply.json() if reply.content else None
+
+    def _reached(self) -> "_Reached":
+        return _Reached(self.url)
+
+
+@dataclass
+class _Reached:
+    """Turns a connection that can't be made into what to do about it."""
+
+    url: str
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
+        if isinstance(exc, httpx.TransportError):
+            remedy = "Start it with 'stsg up', or set STSG_API_URL to where it runs."
+            raise ServiceError(f"The API doesn't answer at {self.url} ({exc}).", remedy) from exc
+
+
+class _Counted:
+    """A file that tells how much of it was read."""
+
+    def __init__(self, stream: BinaryIO, sent: Callable[[int], None]) -> None:
+        self._stream, self._sent = stream, sent
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._stream.read(size)
+        self._sent(len(data))
+        return data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _check(reply: httpx.Response) -> None:
+    if reply.is_success:
+        return
+    reply.read()
+    try:
+        problem = reply.json()
+        raise ServiceError(problem["detail"], problem["remedy"], problem["code"], reply.status_code)
+    except (ValueError, KeyError, TypeError):
+        raise ServiceError(f"{reply.status_code}: {reply.text[:300]}", "", status=reply.status_code) from None

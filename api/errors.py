@@ -1,0 +1,155 @@
+"""Every error as application/problem+json (RFC 9457) with a code to program against and the remedy to read."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+MEDIA_TYPE = "application/problem+json"
+log = structlog.get_logger()
+
+
+class FieldError(BaseModel):
+    """What is wrong with one field of a request."""
+
+    field: str
+    code: str
+    detail: str
+
+
+class ProblemBody(BaseModel):
+    """The body of every error reply."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    remedy: str
+    instance: str
+    errors: list[FieldError] = []
+
+
+class Problem(HTTPException):
+    """An error that a client can act on; `remedy` says how."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        remedy: str,
+        *,
+        errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(status, detail, headers)
+        self.code, self.remedy, self.errors = code, remedy, tuple(errors)
+
+    def body(self, instance: str) -> ProblemBody:
+        return ProblemBody(
+            type=f"urn:stsg:problem:{self.code}",
+            title=self.code.replace("_", " ").capitalize(),
+            status=self.status_code,
+            detail=self.detail,
+            code=self.code,
+            remedy=self.remedy,
+            instance=instance,
+            errors=list(self.errors),
+        )
+
+    def response(self, instance: str) -> JSONResponse:
+        body = self.body(instance).model_dump()
+        if not self.errors:
+            del body["errors"]
+        return JSONResponse(body, self.status_code, self.headers, MEDIA_TYPE)
+
+
+def not_found(kind: str, id: str) -> Problem:
+    """There is no `kind` with this id."""
+    return Problem(404, f"{kind}_not_found", f"There is no {_words(kind)} {id!r}.", f"List what there is: {LISTS[kind]}.")
+
+
+def conflict(code: str, detail: str, remedy: str) -> Problem:
+    """The request is fine, but not in the present state."""
+    return Problem(409, code, detail, remedy)
+
+
+def invalid(field: str, detail: str, remedy: str, code: str = "value_error") -> Problem:
+    """A field that only the service could judge, such as an unknown model."""
+    return Problem(
+        422, "invalid_request", f"{field}: {detail}", remedy, errors=[FieldError(field=field, code=code, detail=detail)]
+    )
+
+
+LISTS = {
+    "video": "GET /v1/videos",
+    "keyframe": "GET /v1/videos/{video_id}/keyframes",
+    "run": "GET /v1/runs",
+    "graph": "GET /v1/runs",
+    "qra_dataset": "GET /v1/qra-datasets",
+}
+
+_REMEDIES = {
+    400: ("bad_request", "Check the request's headers and body against GET /openapi.json."),
+    404: ("no_such_path", "See GET /openapi.json for the paths there are."),
+    405: ("method_not_allowed", "Use one of the methods that the Allow header names."),
+}
+
+
+def install(app: FastAPI) -> None:
+    """Answer every exception with a problem; an unforeseen one is logged and says nothing about the inside."""
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(Exception, _unforeseen)
+
+
+async def _http(request: Request, exc: Exception) -> JSONResponse:
+    assert isinstance(exc, HTTPException)
+    if not isinstance(exc, Problem):
+        code, remedy = _REMEDIES.get(exc.status_code, (_slug(exc.status_code), "See GET /openapi.json."))
+        exc = Problem(exc.status_code, code, str(exc.detail), remedy, headers=exc.headers)
+    return exc.response(request.url.path)
+
+
+async def _validation(request: Request, exc: Exception) -> JSONResponse:
+    assert isinstance(exc, RequestValidationError)
+    errors = [_field_error(e) for e in exc.errors()]
+    detail = "; ".join(f"{e.field}: {e.detail}" for e in errors)
+    remedy = "Correct the named fields; GET /openapi.json says what each may be."
+    return Problem(422, "invalid_request", detail, remedy, errors=errors).response(request.url.path)
+
+
+async def _unforeseen(request: Request, exc: Exception) -> JSONResponse:
+    log.error("unforeseen error", path=request.url.path, exc_info=exc)
+    detail = "The service made a mistake; it is logged."
+    remedy = "Try again; if it stays, report it with the API's log."
+    return Problem(500, "internal_error", detail, remedy).response(request.url.path)
+
+
+def _field_error(error: Mapping[str, Any]) -> FieldError:
+    """Name the field as a client writes it: `options.merging`, `steps.3`, `limit`; the whole body is `body`."""
+    place, *path = (str(part) for part in error["loc"])
+    if error["type"] == "json_invalid":
+        path = []
+    return FieldError(field=".".join(path) or place, code=str(error["type"]), detail=str(error["msg"]))
+
+
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI entries for the errors a route answers with."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemBody"}}}
+    return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}
+
+
+def _slug(status: int) -> str:
+    return HTTPStatus(status).phrase.lower().replace(" ", "_").replace("-", "_")
+
+
+def _words(kind: str) -> str:
+    return "QRA data set" if kind == "qra_dataset" else kind

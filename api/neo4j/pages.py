@@ -1,0 +1,79 @@
+"""The texts that Neo4j Browser loads, and the link that opens it on one run's graph."""
+
+import html
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from urllib.parse import quote, urlencode
+
+_HERE = Path(__file__).parent
+RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
+
+
+@dataclass(frozen=True)
+class SavedQuery:
+    """One query of queries.cypher with the comment above it as its title."""
+
+    title: str
+    cypher: str
+
+
+def style() -> str:
+    """The GraSS sheet: a colour per kind of node and edge, captions that read well."""
+    return (_HERE / "style.grass").read_text()
+
+
+@cache
+def saved_queries() -> tuple[SavedQuery, ...]:
+    """The queries of queries.cypher in file order; the first one shows the whole graph."""
+    blocks = re.split(r"\n{2,}", (_HERE / "queries.cypher").read_text().strip())
+    found = []
+    for block in blocks:
+        lines = block.splitlines()
+        code = [line for line in lines if not line.startswith("//")]
+        if code:
+            title = " ".join(line.removeprefix("//").strip() for line in lines if line.startswith("//"))
+            found.append(SavedQuery(title, "\n".join(code)))
+    return tuple(found)
+
+
+def for_run(cypher: str, run_id: str) -> str:
+    """The query with the run's id in the place of $run; the id holds nothing that Cypher could misread."""
+    if not RUN_ID.fullmatch(run_id):
+        raise ValueError(f"not a run id: {run_id!r}")
+    return cypher.replace("$run", f"'{run_id}'")
+
+
+def queries_file(run_id: str | None) -> str:
+    """queries.cypher, about `run_id` where one is given."""
+    text = (_HERE / "queries.cypher").read_text()
+    return for_run(text, run_id) if run_id else text
+
+
+def guide(run_id: str) -> str:
+    """A Browser guide: one slide per saved query, each runnable with a click."""
+    slides = "".join(
+        f'<slide class="row-fluid"><div class="col-sm-12"><h3>{html.escape(_head(q.title))}</h3>'
+        f"<p>{html.escape(_rest(q.title))}</p>"
+        f'<pre class="pre-scrollable code runnable">{html.escape(for_run(q.cypher, run_id))}</pre></div></slide>'
+        for q in saved_queries()
+    )
+    return (
+        '<article class="guide"><title>Spatio-temporal scene graph</title>'
+        f'<carousel class="deck container-fluid">{slides}</carousel></article>'
+    )
+
+
+def browser_link(http: str, bolt: str, run_id: str) -> str:
+    """The address that opens Neo4j Browser with the query of the run's whole graph in its editor."""
+    query = {"dbms": bolt, "db": "neo4j", "cmd": "edit", "arg": for_run(saved_queries()[0].cypher, run_id)}
+    return f"{http.rstrip('/')}/browser/?{urlencode(query, quote_via=quote)}"
+
+
+def _head(title: str) -> str:
+    return re.split(r"[:,.]", title, maxsplit=1)[0]
+
+
+def _rest(title: str) -> str:
+    return title[len(_head(title)) :].lstrip(":,. ").capitalize()

@@ -1,0 +1,1 @@
+"""The routes: each checks, calls one function, and shapes its result."""

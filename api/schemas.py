@@ -1,0 +1,188 @@
+"""The shapes of requests and replies under /v1. Unknown fields and loose types are refused, naming the field."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+Seed = Annotated[int, Field(ge=0, lt=2**31, description="The same seed gives the same result.")]
+Id = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9_-]+$")]
+
+
+class Body(BaseModel):
+    """A request's body: strict."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Splitting(Body):
+    """How a video is cut into clips and keyframes (STEP Sec. 3.1, Visual Splitting)."""
+
+
+class Switches(Body):
+    """Which stages of the induction run (STEP Table 4), and how the video is split."""
+
+    splitting: bool = True
+    parsing: bool = True
+    verification: bool = True
+    merging: bool = True
+    bridging: bool = True
+
+
+class RunRequest(Body):
+    """Which Video-LLM makes the graph, with which stages."""
+
+    model: Annotated[str, Field(max_length=200, description="A name in STSG_MODELS; empty is the default.")] = ""
+    options: Switches = Switches()
+    seed: Seed = 0
+
+
+class QraRequest(Body):
+    """Which graphs to sample, and how many samples of each number of reasoning steps."""
+
+    runs: Annotated[list[Id], Field(min_length=1, max_length=10_000)]
+    steps: Annotated[
+        dict[Annotated[str, Field(pattern=r"^([1-9]|1[0-9]|20)$")], Annotated[int, Field(ge=0, le=1_000_000)]],
+        Field(min_length=1, description='Samples per number of steps, such as {"1": 10, "3": 50}.'),
+    ]
+    seed: Seed = 0
+    name: Annotated[str, Field(max_length=200)] = ""
+
+
+class Failure(BaseModel):
+    """Why a job ended as it did, and what to do about it."""
+
+    code: str
+    detail: str
+    remedy: str = ""
+
+
+class Job(BaseModel):
+    """What every piece of work in the background tells of itself."""
+
+    id: str
+    state: State
+    stage: str | None = None
+    done: int = 0
+    total: int = 0
+    error: Failure | None = None
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+class Run(Job):
+    """One making of one video's graph."""
+
+    object: Literal["run"] = "run"
+    video_id: str
+    model: str
+    prompts: str | None = None
+    options: dict[str, Any]
+    seed: int
+    counts: dict[str, int] = {}
+
+
+class Video(BaseModel):
+    """A stored video."""
+
+    object: Literal["video"] = "video"
+    id: str
+    name: str
+    sha256: str
+    size: int
+    duration: float
+    fps: float
+    width: int
+    height: int
+    frames: int
+    codec: str
+    created_at: datetime
+    run: Run | None = None
+
+
+class Event(BaseModel):
+    """Something that happened in a run."""
+
+    object: Literal["event"] = "event"
+    id: int
+    type: str
+    created_at: datetime
+    data: dict[str, Any]
+
+
+class Keyframe(BaseModel):
+    """A keyframe that runs chose; `url` is its image."""
+
+    object: Literal["keyframe"] = "keyframe"
+    id: str
+    t: float
+    url: str
+
+
+class Reject(BaseModel):
+    """How many replies to one prompt could not be used, for one reason."""
+
+    step: str
+    reason: str
+    count: int
+
+
+class Graph(BaseModel):
+    """What a run's graph holds."""
+
+    object: Literal["graph"] = "graph"
+    id: str
+    run_id: str
+    video_id: str
+    state: State
+    counts: dict[str, int]
+    rejects: list[Reject]
+    browser_url: str
+    guide_url: str
+
+
+class Node(BaseModel):
+    """A node of the graph."""
+
+    object: Literal["node"] = "node"
+    id: str
+    labels: list[str]
+    properties: dict[str, Any]
+
+
+class Edge(BaseModel):
+    """An edge of the graph; `source` and `target` are node ids."""
+
+    object: Literal["edge"] = "edge"
+    id: str
+    type: str
+    source: str
+    target: str
+    properties: dict[str, Any]
+
+
+class QraDataset(Job):
+    """An immutable snapshot of QRA samples, with its manifest."""
+
+    object: Literal["qra_dataset"] = "qra_dataset"
+    name: str
+    runs: list[str]
+    steps: dict[str, int]
+    seed: int
+    count: int = 0
+    by_steps: dict[str, int] = {}
+    rejects: dict[str, int] = {}
+
+
+class QraRow(BaseModel):
+    """One sample: a question, its rationale in solving order, the answer, and where all of it comes from."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str
+    question: str
+    rationale: list[str]
+    answer: str
+    steps: int

@@ -1,0 +1,10 @@
+// The clip with a number (STEP Sec. 3.2, Temporal Contextualization).
+//   $rows  [{i, graph_id, number}]
+// Rows of $rows are {i, graph_id, ...}; one result row for each, `found` is a set. An entity goes by the id of its first state.
+CYPHER 25
+UNWIND $rows AS row
+CALL (row) {
+  MATCH (c:Clip {graph_id: row.graph_id}) WHERE c.index = row.number
+  RETURN collect(DISTINCT c.index) AS found
+}
+RETURN row.i AS i, found

@@ -1,0 +1,252 @@
+"""Dynamic Merging (STEP Sec. 3.1; App. A.1): the frame graphs of one clip become its temporal scene graph.
+
+Identity is decided pair by pair between an object's latest sighting and the sightings in the next keyframe, never by
+transitive closure: two nodes of one keyframe can't become one. Every decision rests on a traced exchange.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from model import prompts
+from model.induction.parsing import Parsed
+from model.induction.rejects import Reading, Rejects
+from model.induction.verification import YES_NO, is_yes
+from model.replies import read_action, read_predicate_object
+from model.stsg import Attribute, Clip, Keyframe, Motion, ObjectNode, Relation, SceneGraph
+from model.video_llm import Reply, Request, VideoLLM
+
+_MOST_CANDIDATES = 6  # of one node
+_STILL = frozenset({"still", "not moving", "staying still", "being still", "standing still", "static", "no action"})
+
+
+@dataclass(slots=True)
+class Track:
+    """One object's sightings in time order, with what identified each with the one before."""
+
+    sightings: list[ObjectNode]
+    links: list[tuple[float, str]] = field(default_factory=list)  # (confidence, exchange)
+
+    @property
+    def last(self) -> ObjectNode:
+        return self.sightings[-1]
+
+
+def merge_clip(clip: Clip, parsed: Sequence[Parsed], llm: VideoLLM) -> tuple[SceneGraph, Rejects]:
+    """The temporal scene graph of a clip: one node for a static object, states joined by motions for a dynamic one.
+
+    Prompts: App. A.1, Dynamic Merging, Steps 1 and 2.
+    """
+    reading = Reading()
+    frames = {k.id: k for k in clip.keyframes}
+    tracks = [Track([o]) for o in parsed[0].graph.objects] if parsed else []
+    for later in parsed[1:]:
+        _extend(tracks, later, frames, llm, reading)
+    actions = _actions(clip, tracks, frames, llm, reading)
+    nodes, motions, new_ids = _fold(clip, tracks, actions)
+    relations = rewired((r for p in parsed for r in p.graph.relations), new_ids)
+    return SceneGraph(tuple(nodes), relations, tuple(motions)), reading.rejects
+
+
+def contradict(a: ObjectNode, b: ObjectNode) -> bool:
+    """Whether what distinguishes two objects rules each other out: another value of the type that is in the mark."""
+    theirs = {x.type: x.value for x in b.attributes}
+    return any(
+        x.type in theirs and x.value != theirs[x.type] and x.value in a.mark and theirs[x.type] in b.mark
+        for x in a.attributes
+    )
+
+
+def likeness(a: ObjectNode, b: ObjectNode) -> tuple[bool, int]:
+    """How alike two objects are, for ordering candidates: the same name first, then shared attributes."""
+    shared = {(x.type, x.value) for x in a.attributes} & {(x.type, x.value) for x in b.attributes}
+    return a.name == b.name, len(shared)
+
+
+def candidates(before: Sequence[ObjectNode], after: Sequence[ObjectNode]) -> list[tuple[int, int]]:
+    """Pairs (i, j) that may be one object: of one category, not contradicting; the most alike for each, capped."""
+    pairs = []
+    for j, b in enumerate(after):
+        possible = [i for i, a in enumerate(before) if a.category == b.category and not contradict(a, b)]
+        possible.sort(key=lambda i, b=b: likeness(before[i], b), reverse=True)  # type: ignore[misc]
+        pairs += [(i, j) for i in possible[:_MOST_CANDIDATES]]
+    return pairs
+
+
+def matched(
+    pairs: Sequence[tuple[int, int]], chances: Sequence[float], alike: Sequence[tuple[bool, int]]
+) -> list[int]:
+    """Which of the pairs are taken as one object: the likeliest first, each side at most once."""
+    order = sorted(range(len(pairs)), key=lambda n: (-chances[n], not alike[n][0], -alike[n][1], pairs[n]))
+    taken: list[int] = []
+    for n in order:
+        i, j = pairs[n]
+        if chances[n] > 0.5 and all(i != pairs[m][0] and j != pairs[m][1] for m in taken):
+            taken.append(n)
+    return taken
+
+
+def _extend(
+    tracks: list[Track], later: Parsed, frames: Mapping[str, Keyframe], llm: VideoLLM, reading: Reading
+) -> None:
+    """Put each object of the next keyframe on the track it belongs to, or on one of its own (Step-1)."""
+    before, after = [t.last for t in tracks], later.graph.objects
+    pairs = candidates(before, after)
+    requests = [
+        prompts.ask(
+            llm.prompt_set,
+            "merging_1_same_object",
+            frames=[frames[before[i].keyframes[-1]], frames[after[j].keyframes[0]]],
+            choices=YES_NO,
+            max_new_tokens=8,
+            first=before[i].name,
+            second=after[j].name,
+        )
+        for i, j in pairs
+    ]
+    replies = llm.answer(requests)
+    chances = [is_yes(request, reply, reading) for request, reply in zip(requests, replies, strict=True)]
+    placed = set()
+    for n in matched(pairs, chances, [likeness(before[i], after[j]) for i, j in pairs]):
+        i, j = pairs[n]
+        placed.add(j)
+        tracks[i].sightings.append(after[j])
+        tracks[i].links.append((round(chances[n], 4), replies[n].exchange))
+    tracks += [Track([o]) for j, o in enumerate(after) if j not in placed]
+
+
+@dataclass(frozen=True, slots=True)
+class _Action:
+    predicate: str
+    target: str
+    evidence: tuple[str, ...]
+
+
+def _actions(
+    clip: Clip, tracks: Sequence[Track], frames: Mapping[str, Keyframe], llm: VideoLLM, reading: Reading
+) -> dict[tuple[str, str], _Action]:
+    """What each dynamic object did between two sightings (Step-2, Inputs 1 to 3)."""
+    pairs = [
+        pair
+        for t in tracks
+        if t.sightings[0].kind == "dynamic"
+        for pair in zip(t.sightings, t.sightings[1:], strict=False)
+    ]
+    requests = [
+        prompts.ask(
+            llm.prompt_set,
+            "merging_2_1_action",
+            frames=[frames[a.keyframes[-1]], frames[b.keyframes[0]]],
+            first=a.name,
+            second=b.name,
+        )
+        for a, b in pairs
+    ]
+    replies = llm.answer(requests)
+    told = list(zip(requests, replies, strict=True))
+    told = _follow_up(llm, told, "merging_2_2_action_phrase", lambda n, text: {"object": pairs[n][0].name, "sentence": text})
+    phrases = [reading.one(request, reply, read_action) for request, reply in told]
+    known = [n for n, phrase in enumerate(phrases) if phrase is not None and phrase not in _STILL]
+    split = {n: (phrases[n] or "", "") for n in known}
+    if prompts.has(llm.prompt_set, "merging_2_3_predicate"):
+        asked = [prompts.ask(llm.prompt_set, "merging_2_3_predicate", action=phrases[n] or "") for n in known]
+        for n, request, reply in zip(known, asked, llm.answer(asked), strict=True):
+            split[n] = reading.one(request, reply, read_predicate_object) or split[n]
+    evidence = [(first.exchange, reply.exchange) for first, (_, reply) in zip(replies, told, strict=True)]
+    return {
+        (pairs[n][0].id, pairs[n][1].id): _Action(*split[n], tuple(dict.fromkeys(e for e in evidence[n] if e)))
+        for n in known
+    }
+
+
+def _follow_up(llm: VideoLLM, told, step, values):  # type: ignore[no-untyped-def]
+    """The extraction's replies where the prompt set has it, else the replies as they are."""
+    if not prompts.has(llm.prompt_set, step):
+        return told
+    readable = [n for n, (_, reply) in enumerate(told) if reply.text.strip()]
+    requests = [prompts.ask(llm.prompt_set, step, **values(n, " ".join(told[n][1].text.split())[:500])) for n in readable]
+    followed = dict(zip(readable, zip(requests, llm.answer(requests), strict=True), strict=True))
+    return [followed.get(n, pair) for n, pair in enumerate(told)]
+
+
+def _fold(
+    clip: Clip, tracks: Sequence[Track], actions: Mapping[tuple[str, str], _Action]
+) -> tuple[list[ObjectNode], list[Motion], dict[str, str]]:
+    """Nodes, motions, and for each sighting that was folded into another the id it goes by now.
+
+    Sightings without a readable action between them, as of a dynamic object that stood still, are one state.
+    """
+    nodes: list[ObjectNode] = []
+    motions: list[Motion] = []
+    new_ids: dict[str, str] = {}
+    for track in tracks:
+        states = [track.sightings[0]]
+        for previous, sighting, (chance, exchange) in zip(
+            track.sightings, track.sightings[1:], track.links, strict=False
+        ):
+            link = (exchange,) if exchange else ()
+            action = actions.get((previous.id, sighting.id))
+            if action is None:
+                states[-1] = united(states[-1], sighting, link)
+                new_ids[sighting.id] = states[-1].id
+                continue
+            times = (_time(clip, previous.keyframes[-1]), _time(clip, sighting.keyframes[0]))
+            motions.append(
+                Motion(
+                    states[-1].id,
+                    sighting.id,
+                    action.predicate,
+                    action.target,
+                    clip.index,
+                    *times,
+                    confidence=chance,
+                    evidence=link + action.evidence,
+                )
+            )
+            states.append(sighting)
+        nodes += states
+    return nodes, motions, new_ids
+
+
+def _time(clip: Clip, keyframe: str) -> float:
+    return next(k.t for k in clip.keyframes if k.id == keyframe)
+
+
+def united(a: ObjectNode, b: ObjectNode, link: tuple[str, ...]) -> ObjectNode:
+    """One node for two sightings: the interval of both, all frames, every attribute once."""
+    attributes: dict[tuple[str, str], Attribute] = {}
+    for x in (*a.attributes, *b.attributes):
+        known = attributes.get((x.type, x.value))
+        evidence = (*known.evidence, *x.evidence) if known else x.evidence
+        attributes[x.type, x.value] = replace(x, evidence=tuple(dict.fromkeys(evidence)))
+    return replace(
+        a,
+        t_start=min(a.t_start, b.t_start),
+        t_end=max(a.t_end, b.t_end),
+        keyframes=tuple(dict.fromkeys((*a.keyframes, *b.keyframes))),
+        attributes=tuple(sorted(attributes.values())),
+        confidence=min(a.confidence, b.confidence),
+        evidence=tuple(dict.fromkeys((*a.evidence, *b.evidence, *link))),
+    )
+
+
+def rewired(relations, new_ids: Mapping[str, str]) -> tuple[Relation, ...]:  # type: ignore[no-untyped-def]
+    """Relations between the nodes that are left: repeated ones are one, over the union of their times."""
+    kept: dict[tuple[str, str, str], Relation] = {}
+    for r in relations:
+        subject, object = new_ids.get(r.subject, r.subject), new_ids.get(r.object, r.object)
+        key = (subject, r.predicate, object)
+        if subject == object:
+            continue
+        known = kept.get(key)
+        if known is None:
+            kept[key] = replace(r, subject=subject, object=object)
+            continue
+        kept[key] = replace(
+            known,
+            t_start=min(known.t_start, r.t_start),
+            t_end=max(known.t_end, r.t_end),
+            keyframes=tuple(dict.fromkeys((*known.keyframes, *r.keyframes))),
+            confidence=min(known.confidence, r.confidence),
+            evidence=tuple(dict.fromkeys((*known.evidence, *r.evidence))),
+        )
+    return tuple(kept.values())

@@ -1,0 +1,252 @@
+"""Semantics Parsing (STEP Sec. 3.1; App. A.1): a keyframe becomes a frame scene graph G_f.
+
+Each prompt is asked for all keyframes of a clip at once. Facts come with what they rest on: the narrative they were read
+from and the exchanges that made them, so that verification can check them and a reader can trace them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+
+from model import prompts
+from model.induction.rejects import Reading, Rejects
+from model.replies import (
+    read_attributes,
+    read_instances,
+    read_kind,
+    read_objects,
+    read_sentence,
+    read_triplets,
+)
+from model.stsg import Attribute, Clip, Keyframe, Kind, ObjectNode, Relation, SceneGraph, object_name
+from model.video_llm import Reply, Request, VideoLLM
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """The frame scene graph of one keyframe, and the narratives by which textual support is judged."""
+
+    keyframe: Keyframe
+    graph: SceneGraph
+    scene: str = ""
+    attributes: dict[str, str] = field(default_factory=dict)  # object id -> attribute narrative
+    relations: dict[str, str] = field(default_factory=dict)  # object id -> relation narrative
+
+
+@dataclass(slots=True)
+class _Found:
+    """An instance as parsing goes on."""
+
+    keyframe: int
+    category: str
+    mark: str
+    ordinal: int
+    evidence: tuple[str, ...]
+    kind: Kind = "static"
+
+    @property
+    def name(self) -> str:
+        return object_name(self.category, self.mark)
+
+
+def parse_clip(clip: Clip, llm: VideoLLM) -> tuple[list[Parsed], Rejects]:
+    """The frame scene graph of each keyframe of a clip, in time order.
+
+    Prompts: App. A.1, Semantics Parsing, Steps 1 to 3.
+    """
+    reading = Reading()
+    narratives = _narratives(clip, llm, reading)
+    found = _instances(clip, llm, reading, narratives)
+    _kinds(clip, llm, reading, found)
+    nodes = [_node(clip, f) for f in found]
+    nodes, attribute_texts = _attributes(clip, llm, reading, found, nodes)
+    relations, relation_texts = _relations(clip, llm, reading, found, nodes)
+    parsed = []
+    for k, keyframe in enumerate(clip.keyframes):
+        ids = {n.id for n, f in zip(nodes, found, strict=True) if f.keyframe == k}
+        graph = SceneGraph(
+            tuple(n for n in nodes if n.id in ids), tuple(r for r in relations if r.keyframes[0] == keyframe.id)
+        )
+        scene = narratives[k][0] if k in narratives else ""
+        texts = ({i: t for i, t in source.items() if i in ids} for source in (attribute_texts, relation_texts))
+        parsed.append(Parsed(keyframe, graph, scene, *texts))
+    return parsed, reading.rejects
+
+
+def span(clip: Clip, keyframe: int) -> tuple[float, float]:
+    """The part of a clip that a keyframe stands for: to the middle between it and its neighbours."""
+    times = [k.t for k in clip.keyframes]
+    start = clip.t_start if keyframe == 0 else (times[keyframe - 1] + times[keyframe]) / 2
+    end = clip.t_end if keyframe == len(times) - 1 else (times[keyframe] + times[keyframe + 1]) / 2
+    return round(start, 3), round(end, 3)
+
+
+def _narratives(clip: Clip, llm: VideoLLM, reading: Reading) -> dict[int, tuple[str, str]]:
+    """Keyframe number to its scene narrative and exchange (Step-1, Input 1)."""
+    requests = [prompts.ask(llm.prompt_set, "parsing_1_1_narrative", frames=[k]) for k in clip.keyframes]
+    replies = llm.answer(requests)
+    sentences = reading.all(requests, replies, read_sentence)
+    return {k: (s, replies[k].exchange) for k, s in enumerate(sentences) if s is not None}
+
+
+def _instances(
+    clip: Clip, llm: VideoLLM, reading: Reading, narratives: dict[int, tuple[str, str]]
+) -> list[_Found]:
+    """Objects named in the narratives, and the instances of each (Step-1, Inputs 2 and 3)."""
+    keys = sorted(narratives)
+    requests = [prompts.ask(llm.prompt_set, "parsing_1_2_objects", narrative=narratives[k][0]) for k in keys]
+    named = reading.all(requests, llm.answer(requests), read_objects)
+    pairs = [(k, category) for k, names in zip(keys, named, strict=True) for category in names or ()]
+    requests = [
+        prompts.ask(
+            llm.prompt_set,
+            "parsing_1_3_instances",
+            frames=[clip.keyframes[k]],
+            category=category,
+            narrative=narratives[k][0],
+        )
+        for k, category in pairs
+    ]
+    found: list[_Found] = []
+    for (k, category), request, reply in zip(pairs, requests, llm.answer(requests), strict=True):
+        marks = reading.one(request, reply, lambda text, c=category: read_instances(text, c))  # type: ignore[misc]
+        evidence = (narratives[k][1], reply.exchange)
+        for ordinal, mark in enumerate(marks or (), 1):
+            instance = _Found(k, category, mark, ordinal, tuple(e for e in evidence if e))
+            if all((f.keyframe, f.name) != (k, instance.name) for f in found):
+                found.append(instance)
+    return found
+
+
+def _kinds(clip: Clip, llm: VideoLLM, reading: Reading, found: list[_Found]) -> None:
+    """Static or dynamic, judged on the whole clip, once for each name (Step-1, Input 4)."""
+    names = list(dict.fromkeys(f.name for f in found))
+    requests = [
+        prompts.ask(
+            llm.prompt_set,
+            "parsing_1_4_kind",
+            frames=clip.keyframes,
+            choices=("Static", "Dynamic"),
+            max_new_tokens=8,
+            object=name,
+        )
+        for name in names
+    ]
+    replies = llm.answer(requests)
+    kinds = dict(zip(names, reading.all(requests, replies, read_kind), strict=True))
+    exchanges = dict(zip(names, replies, strict=True))
+    for f in found:
+        f.kind = kinds[f.name] or "static"
+        f.evidence += tuple(e for e in (exchanges[f.name].exchange,) if e)
+
+
+def _node(clip: Clip, found: _Found) -> ObjectNode:
+    start, end = span(clip, found.keyframe)
+    return ObjectNode(
+        id=f"c{clip.index}/k{found.keyframe}/{found.category}/{found.ordinal}",
+        category=found.category,
+        mark=found.mark,
+        kind=found.kind,
+        clip=clip.index,
+        t_start=start,
+        t_end=end,
+        keyframes=(clip.keyframes[found.keyframe].id,),
+        evidence=found.evidence,
+    )
+
+
+def _attributes(
+    clip: Clip, llm: VideoLLM, reading: Reading, found: Sequence[_Found], nodes: Sequence[ObjectNode]
+) -> tuple[list[ObjectNode], dict[str, str]]:
+    """The nodes with their attributes, and each node's attribute narrative (Step-2)."""
+    requests = [
+        prompts.ask(llm.prompt_set, "parsing_2_1_attributes", frames=[clip.keyframes[f.keyframe]], object=f.name)
+        for f in found
+    ]
+    told = _narrate(llm, reading, requests, "parsing_2_2_attribute_list", [f.name for f in found])
+    named, texts = [], {}
+    for node, (text, request, reply) in zip(nodes, told, strict=True):
+        texts[node.id] = text
+        read = reading.one(request, reply, read_attributes) if text else None
+        evidence = tuple(e for e in (reply.exchange,) if e)
+        attributes = tuple(replace(a, evidence=evidence) for a in read or ())
+        named.append(replace(node, attributes=attributes))
+    return named, texts
+
+
+def _relations(
+    clip: Clip, llm: VideoLLM, reading: Reading, found: Sequence[_Found], nodes: Sequence[ObjectNode]
+) -> tuple[list[Relation], dict[str, str]]:
+    """Relations between the objects of one keyframe, and each object's relation narrative (Step-3)."""
+    others = [[n for n, g in zip(nodes, found, strict=True) if g.keyframe == f.keyframe and g is not f] for f in found]
+    asked = [i for i, rest in enumerate(others) if rest]
+    requests = [
+        prompts.ask(
+            llm.prompt_set,
+            "parsing_3_1_relations",
+            frames=[clip.keyframes[found[i].keyframe]],
+            object=found[i].name,
+            others=", ".join(o.name for o in others[i]),
+        )
+        for i in asked
+    ]
+    told = _narrate(llm, reading, requests, "parsing_3_2_triplets", [found[i].name for i in asked])
+    relations: list[Relation] = []
+    texts = {}
+    for i, (text, request, reply) in zip(asked, told, strict=True):
+        texts[nodes[i].id] = text
+        triplets = reading.one(request, reply, read_triplets) if text else None
+        for subject, predicate, object in triplets or ():
+            target = linked(object, others[i])
+            if linked(subject, [nodes[i]]) is None:
+                reading.refuse(request.step, "subject_is_another", reply, f"<{subject}, {predicate}, {object}>")
+            elif target is None:
+                reading.refuse(request.step, "unknown_object", reply, f"<{subject}, {predicate}, {object}>")
+            else:
+                relations.append(_relation(clip, nodes[i], predicate, target, reply))
+    return list({(r.subject, r.predicate, r.object): r for r in relations}.values()), texts
+
+
+def _relation(clip: Clip, subject: ObjectNode, predicate: str, target: ObjectNode, reply: Reply) -> Relation:
+    evidence = tuple(e for e in (reply.exchange,) if e)
+    return Relation(
+        subject.id,
+        predicate,
+        target.id,
+        clip.index,
+        subject.t_start,
+        subject.t_end,
+        subject.keyframes,
+        evidence=evidence,
+    )
+
+
+def _narrate(
+    llm: VideoLLM, reading: Reading, requests: Sequence[Request], extraction: str, names: Sequence[str]
+) -> list[tuple[str, Request, Reply]]:
+    """A narrative for each request, and the reply to be read: the extraction's, or the narrative itself where the
+    prompt set has no such extraction."""
+    replies = llm.answer(requests)
+    texts = [s or "" for s in reading.all(requests, replies, read_sentence)]
+    if not prompts.has(llm.prompt_set, extraction):
+        return list(zip(texts, requests, replies, strict=True))
+    told = [i for i, text in enumerate(texts) if text]
+    follow_ups = [prompts.ask(llm.prompt_set, extraction, object=names[i], narrative=texts[i]) for i in told]
+    extracted = dict(zip(told, zip(follow_ups, llm.answer(follow_ups), strict=True), strict=True))
+    return [
+        (text, *extracted.get(i, (request, reply)))
+        for i, (text, request, reply) in enumerate(zip(texts, requests, replies, strict=True))
+    ]
+
+
+def linked(name: str, nodes: Sequence[ObjectNode]) -> ObjectNode | None:
+    """The node that a name in a triplet means: by its whole name, else by its category where that is unambiguous."""
+    for node in nodes:
+        if node.name == name:
+            return node
+    words = set(name.split())
+    matches = [n for n in nodes if words and (n.category == name or set(n.category.split()) <= words)]
+    exact = [n for n in matches if set(n.mark.split()) & words] or matches
+    return exact[0] if len(exact) == 1 else None
+
+

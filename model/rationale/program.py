@@ -1,0 +1,57 @@
+"""Questions as programs: lists of small operations with words for parameters and no node ids (STEP Sec. 3.2).
+
+Operation number i fills register i with a set; `of`, `to` and `clip` name earlier registers. Each register must hold
+exactly one element before another operation may read it, and the last one holds the answer. Two interpreters exist:
+Cypher on the stored graph, and plain Python in `model.rationale.evaluate`.
+
+| op | parameters | its set |
+| --- | --- | --- |
+| clip_number | number (from 0) | clips |
+| clip_event | description | clips whose event reads so |
+| clip_time | t_from, t_to (seconds) | clips that cover the range |
+| named | clip, name | entities |
+| having | clip, category, type, value | entities with the attribute |
+| doing | clip, category, predicate, target | entities with the motion |
+| related | of, side, predicate, category | entities on that side ("subject" or "object") of the relation with `of` |
+| same | of, clip | entities of the clip that are `of`, through any chain of references |
+| name | of | names |
+| value | of, type | attribute values |
+| predicate | of, to | predicates from `of` to `to` |
+| action | of | what it does, with the thing acted upon |
+| target | of, predicate | things acted upon |
+| other_clip | of | names of the other clips that show it |
+
+An empty `category` takes any object.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Op = Mapping[str, str | int | float]
+Program = tuple[Op, ...]
+REGISTERS = ("of", "to", "clip")
+
+Reason = Literal["ambiguous", "no_answer", "leaks_answer", "trivial", "duplicate", "stuck"]
+REASONS: tuple[Reason, ...] = ("ambiguous", "no_answer", "leaks_answer", "trivial", "duplicate", "stuck")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a program: its one answer, or the reason why there is none and the operation that failed."""
+
+    answer: str = ""
+    reason: Reason | None = None
+    failed: int = -1
+
+
+def inputs(op: Op) -> list[tuple[str, int]]:
+    """The registers that an operation reads, by parameter."""
+    return [(key, int(op[key])) for key in REGISTERS if key in op]
+
+
+def settle(size: int, at: int) -> Outcome | None:
+    """The verdict on a register with `size` elements: None where it holds exactly one."""
+    if size == 1:
+        return None
+    return Outcome(reason="ambiguous" if size else "no_answer", failed=at)

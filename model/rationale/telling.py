@@ -1,0 +1,272 @@
+"""Mentions: how a question speaks of an entity, by its name or through the edge that expanded it (STEP Sec. 3.2).
+
+Operations, rationale lines and words grow together, so that the question, its steps and its program can't disagree.
+"""
+
+import math
+from collections.abc import Callable, Set
+from dataclasses import dataclass, field
+from typing import Literal
+
+from model.rationale import english
+from model.rationale.program import Op, Reason
+from model.rationale.walk import EdgeKind, Entity, Hop, Setting, Walk
+
+Context = Literal["ordinal", "event", "range"]
+_MARGIN = 0.1  # of a clip's length at each end: a time range must not hang on the exact frame of a cut
+
+
+class Unclear(Exception):  # noqa: N818 - a verdict on the path, not a fault
+    """The path can't be told in clear words: rejected before any program is run."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason)
+        self.reason: Reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A noun phrase in the question, the register that it fills, and its grammatical number."""
+
+    text: str
+    register: int
+    plural: bool
+
+
+@dataclass(slots=True)
+class Teller:
+    """Builds one sample: operations, rationale lines and mentions grow together."""
+
+    walk: Walk
+    setting: Setting
+    context: Context
+    narrow: Set[str]
+    ops: list[Op] = field(default_factory=list)
+    describes: list[str] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    searched: bool = False
+    front: str = ""  # the temporal context, where it holds for the whole question
+    _clips: dict[tuple[int, bool], tuple[int, str]] = field(default_factory=dict)
+
+    def op(self, op: Op, entity: str = "") -> int:
+        self.ops.append(op)
+        self.describes.append(entity)
+        return len(self.ops) - 1
+
+    def line(self, text: str) -> None:
+        self.lines.append(english.sentence(text))
+
+    def noun(self, entity: Entity) -> str:
+        """The word for an entity whose name must not be told."""
+        return english.tidy(entity.category) if entity.id in self.narrow else "object"
+
+    def category(self, entity: Entity) -> str:
+        return entity.category if entity.id in self.narrow else ""
+
+    def name(self, entity: Entity) -> str:
+        return english.the(entity.name)
+
+    def is_named(self, entity: Entity) -> str:
+        """The end of a step that finds an entity: "is the red circle"."""
+        return f"{english.be(self.plural(entity))} {self.name(entity)}"
+
+    def in_clip(self, clip: int) -> str:
+        return f"in the {english.clip_name(clip)}" if len(self.setting.clips) > 1 else "in the video"
+
+    def scope(self, clip: int, *, anchor: bool = True) -> tuple[int, str]:
+        """A register that holds the clip, and the words that say which; the first anchor gets the temporal context."""
+        key = (clip, anchor)
+        if key not in self._clips:
+            first = anchor and not any(a for _, a in self._clips)
+            context = self.context if first else "ordinal"
+            register, words = _SCOPE[context](self, clip)
+            if context != "ordinal":
+                self.front, words = ("", f"seen {words}") if self.crossing else (words, "")
+            self._clips[key] = register, words
+        return self._clips[key]
+
+    @property
+    def crossing(self) -> bool:
+        """Whether the path leads from clip to clip, so that each mention has to say which it is in."""
+        return any(h.kind == "REFERENCE" for h in self.walk.hops)
+
+    def mention(self, entity: Entity, *, scoped: bool = True) -> Mention:
+        """How the question speaks of an entity: through the edge that expanded it, else by name."""
+        hop = next((h for h in self.walk.hops if h.expanded == entity.id), None)
+        if hop is None:
+            return self._by_name(entity, scoped)
+        self._require_unique(entity)
+        self.require_needed(entity, hop)
+        return _DESCRIBE[hop.kind](self, entity, hop, scoped)
+
+    def _by_name(self, entity: Entity, scoped: bool) -> Mention:
+        clip, words = self.scope(entity.clip)
+        register = self.op({"op": "named", "clip": clip, "name": entity.name})
+        text = f"{self.name(entity)} {words if scoped else ''}".strip()
+        return Mention(text, register, english.is_plural(entity.category))
+
+    def _require_unique(self, entity: Entity) -> None:
+        """The rationale goes on with this name, so it must denote one entity of its clip."""
+        if self.setting.clip(entity.clip).names.count(entity.name) != 1:
+            raise Unclear("ambiguous")
+
+    def require_needed(self, entity: Entity, hop: Hop) -> None:
+        """A description of which the noun alone says everything is no step."""
+        alone = self.setting.clip(entity.clip).categories.count(entity.category) == 1
+        if entity.id in self.narrow and alone:
+            raise Unclear("trivial")
+        if hop.kind == "ATTRIBUTE" and english.content_words(hop.value) <= english.content_words(entity.name):
+            raise Unclear("trivial")
+
+    def event_tells(self, deed: str) -> bool:
+        """Whether the event that the question quotes says who does it."""
+        quoted = (str(op["description"]) for op in self.ops if op["op"] == "clip_event")
+        return any(deed.lower() in description.lower() for description in quoted)
+
+    def require_one_crossing(self, known: Entity) -> None:
+        """Two references in a row say no more than one."""
+        if any(h.kind == "REFERENCE" and h.expanded == known.id for h in self.walk.hops):
+            raise Unclear("trivial")
+
+    def plural(self, entity: Entity) -> bool:
+        return entity.id in self.narrow and english.is_plural(entity.category)
+
+
+def _ordinal_scope(teller: Teller, clip: int) -> tuple[int, str]:
+    words = f"in the {english.clip_name(clip)}" if len(teller.setting.clips) > 1 else ""
+    return teller.op({"op": "clip_number", "number": clip}), words
+
+
+def _event_scope(teller: Teller, clip: int) -> tuple[int, str]:
+    events = teller.setting.clip(clip).events
+    if not events:
+        raise Unclear("no_answer")
+    if len(events) > 1 or events[0] in teller.setting.repeated_events():
+        raise Unclear("ambiguous")
+    if len(teller.setting.clips) == 1:
+        raise Unclear("trivial")
+    teller.searched = True
+    told = english.tidy(events[0]).replace('"', "'")
+    teller.line(f'the event "{told}" takes place {teller.in_clip(clip)}')
+    return teller.op({"op": "clip_event", "description": events[0]}), f'during the event "{told}"'
+
+
+def _range_scope(teller: Teller, clip: int) -> tuple[int, str]:
+    facts = teller.setting.clip(clip)
+    margin = (facts.t_end - facts.t_start) * _MARGIN
+    first, last = math.ceil((facts.t_start + margin) * 10) / 10, math.floor((facts.t_end - margin) * 10) / 10
+    if last <= first or len(teller.setting.clips) == 1:
+        raise Unclear("trivial")
+    teller.searched = True
+    words = f"between {first:.1f} and {last:.1f} seconds"
+    teller.line(f"the time {words} lies {teller.in_clip(clip)}")
+    return teller.op({"op": "clip_time", "t_from": first, "t_to": last}), words
+
+
+def having(teller: Teller, entity: Entity, hop: Hop) -> tuple[int, str]:
+    """The entity of a clip that has an attribute: its register, and the words for the clip; adds the step."""
+    clip, words = teller.scope(entity.clip)
+    op: Op = {"op": "having", "clip": clip, "category": teller.category(entity), "type": hop.type, "value": hop.value}
+    register = teller.op(op, entity.id)
+    told = english.with_attribute(teller.noun(entity), hop.type, hop.value)
+    teller.line(f"{teller.in_clip(entity.clip)}, the {told} {teller.is_named(entity)}")
+    return register, words
+
+
+def doing(teller: Teller, entity: Entity, hop: Hop) -> tuple[int, str]:
+    """The entity of a clip that makes a motion: its register, and the words for the clip; adds the step."""
+    clip, words = teller.scope(entity.clip)
+    if teller.event_tells(hop.deed):
+        raise Unclear("trivial")
+    op: Op = {
+        "op": "doing",
+        "clip": clip,
+        "category": teller.category(entity),
+        "predicate": hop.predicate,
+        "target": hop.value,
+    }
+    register = teller.op(op, entity.id)
+    told = f"the {teller.noun(entity)} {english.reduced(hop.deed)}"
+    teller.line(f"{teller.in_clip(entity.clip)}, {told} {teller.is_named(entity)}")
+    return register, words
+
+
+def related(teller: Teller, entity: Entity, hop: Hop, other: Mention) -> int:
+    """The entity at one end of a relation whose other end is known: its register; adds the step."""
+    subject = hop.source.id == entity.id
+    op: Op = {
+        "op": "related",
+        "of": other.register,
+        "side": "subject" if subject else "object",
+        "predicate": hop.predicate,
+        "category": teller.category(entity),
+    }
+    register = teller.op(op, entity.id)
+    known = hop.other(entity.id)
+    told = _relation(teller.noun(entity), hop, subject, teller.name(known), english.is_plural(known.category))
+    teller.line(f"{teller.in_clip(entity.clip)}, {told} {teller.is_named(entity)}")
+    return register
+
+
+def same(teller: Teller, entity: Entity, hop: Hop, other: Mention) -> tuple[int, str]:
+    """The same object in another clip: its register, and the words for that clip; adds the step."""
+    teller.require_one_crossing(hop.other(entity.id))
+    clip, words = teller.scope(entity.clip, anchor=False)
+    register = teller.op({"op": "same", "of": other.register, "clip": clip}, entity.id)
+    reappears(teller, hop.other(entity.id), entity)
+    return register, words
+
+
+def reappears(teller: Teller, known: Entity, found: Entity) -> None:
+    """Adds the step from an object in one clip to the same object in another."""
+    teller.line(
+        f"{teller.name(known)} {teller.in_clip(known.clip)} {english.same_as(english.is_plural(known.category))} "
+        f"{teller.name(found)} {teller.in_clip(found.clip)}"
+    )
+
+
+def _relation(noun: str, hop: Hop, subject: bool, other: str, plural: bool) -> str:
+    if subject:
+        return f"the {noun} {english.reduced(hop.predicate)} {other}"
+    return f"the {noun} that {other} {english.finite(hop.predicate, plural)}"
+
+
+def _by_attribute(teller: Teller, entity: Entity, hop: Hop, scoped: bool) -> Mention:
+    register, words = having(teller, entity, hop)
+    text = f"the {english.with_attribute(teller.noun(entity), hop.type, hop.value)} {words if scoped else ''}"
+    return Mention(text.strip(), register, teller.plural(entity))
+
+
+def _by_motion(teller: Teller, entity: Entity, hop: Hop, scoped: bool) -> Mention:
+    register, words = doing(teller, entity, hop)
+    text = f"the {teller.noun(entity)} {english.reduced(hop.deed)} {words if scoped else ''}"
+    return Mention(text.strip(), register, teller.plural(entity))
+
+
+def _by_relation(teller: Teller, entity: Entity, hop: Hop, scoped: bool) -> Mention:
+    other = teller.mention(hop.other(entity.id), scoped=scoped)
+    register = related(teller, entity, hop, other)
+    text = _relation(teller.noun(entity), hop, hop.source.id == entity.id, other.text, other.plural)
+    return Mention(text, register, teller.plural(entity))
+
+
+def _by_reference(teller: Teller, entity: Entity, hop: Hop, scoped: bool) -> Mention:
+    assert scoped, "where two clips are spoken of, each is named"
+    other = teller.mention(hop.other(entity.id))
+    register, words = same(teller, entity, hop, other)
+    plural = teller.plural(entity)
+    text = f"the {teller.noun(entity)} {words} that {english.same_as(plural)} {other.text}"
+    return Mention(text, register, plural)
+
+
+_SCOPE: dict[Context, Callable[[Teller, int], tuple[int, str]]] = {
+    "ordinal": _ordinal_scope,
+    "event": _event_scope,
+    "range": _range_scope,
+}
+_DESCRIBE: dict[EdgeKind, Callable[[Teller, Entity, Hop, bool], Mention]] = {
+    "ATTRIBUTE": _by_attribute,
+    "MOTION": _by_motion,
+    "RELATION": _by_relation,
+    "REFERENCE": _by_reference,
+}

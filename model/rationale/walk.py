@@ -1,0 +1,108 @@
+"""A reasoning path as it was sampled (STEP Sec. 3.2, Multi-step Reasoning Path Sampling): plain values, no database.
+
+An *entity* is one object within one clip: the chain of its states, joined by motions. It goes by its first state.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Literal
+
+from model.stsg import object_name
+
+EdgeKind = Literal["ATTRIBUTE", "RELATION", "MOTION", "REFERENCE"]
+EDGE_KINDS: tuple[EdgeKind, ...] = ("ATTRIBUTE", "RELATION", "MOTION", "REFERENCE")
+Slot = Literal[
+    "value",  # ATTRIBUTE: which value of a type
+    "owner",  # ATTRIBUTE: which object has it
+    "subject",  # RELATION: which object stands so to the other
+    "object",  # RELATION: to which object
+    "predicate",  # RELATION: how do they stand to each other
+    "action",  # MOTION: what does it do
+    "actor",  # MOTION: which object does it
+    "target",  # MOTION: what is acted upon
+    "here",  # REFERENCE: which object of the earlier clip
+    "there",  # REFERENCE: which object of the later clip
+    "here_clip",  # REFERENCE: in which other clip, and that is the earlier one
+    "there_clip",  # REFERENCE: in which other clip, and that is the later one
+]
+Stopped = Literal["reached", "stuck"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """One object within one clip."""
+
+    id: str  # local id of its first state
+    category: str
+    mark: str
+    clip: int
+
+    @property
+    def name(self) -> str:
+        return object_name(self.category, self.mark)
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One edge of a path, from `source` to `target` as the graph has it; `expanded` is the entity that left Q."""
+
+    kind: EdgeKind
+    source: Entity
+    target: Entity | None  # None where the edge leads to a value: ATTRIBUTE and MOTION
+    start: str  # local ids of the states that the edge joins; for ATTRIBUTE only `start`
+    end: str
+    predicate: str = ""
+    type: str = ""
+    value: str = ""  # the attribute's value, or what the motion acts upon
+    expanded: str = ""  # "" for the first hop
+    keyframes: tuple[str, ...] = ()
+    evidence: tuple[str, ...] = ()
+
+    @property
+    def deed(self) -> str:
+        """A motion with what it acts upon, in one phrase."""
+        return " ".join(filter(None, (self.predicate, self.value)))
+
+    def other(self, entity: str) -> Entity:
+        """The entity at the other end."""
+        assert self.target is not None, f"{self.kind} leads to a value"
+        return self.target if entity == self.source.id else self.source
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """A reasoning path p: the first hop with its asked slot, then one hop for each expansion."""
+
+    run_id: str
+    asked: Slot
+    hops: tuple[Hop, ...]
+    wanted: int  # the paper's N
+    stopped: Stopped
+
+
+@dataclass(frozen=True, slots=True)
+class ClipFacts:
+    """What a question has to know of a clip: its place in time, its events and who is in it."""
+
+    index: int
+    t_start: float
+    t_end: float
+    events: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()  # of its entities, sorted
+    categories: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One graph's clips, in order: the background against which a mention is clear or not."""
+
+    run_id: str
+    video_id: str
+    clips: tuple[ClipFacts, ...]
+
+    def clip(self, index: int) -> ClipFacts:
+        return next(c for c in self.clips if c.index == index)
+
+    def repeated_events(self) -> frozenset[str]:
+        """Descriptions that more than one event has."""
+        return frozenset(d for d, n in Counter(e for c in self.clips for e in c.events).items() if n > 1)

@@ -1,0 +1,281 @@
+"""Readers of a Video-LLM's replies: from text of any kind to a value, or an `UnreadableReply` that says why.
+
+A model may return anything: another format, an echo of the prompt, a refusal, a loop, a megabyte. Every reader is linear
+in its input, looks at no more than `MAX_CHARS` of it, and never raises anything else.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from model.stsg import Attribute, Kind
+
+MAX_CHARS = 16_384
+MAX_ITEMS = 64
+_MAX_WORDS = 12  # of a name, predicate or value; longer ones are sentences, not names
+_REFUSALS = ("i'm sorry", "i am sorry", "sorry,", "i cannot", "i can't", "i am unable", "i'm unable", "as an ai")
+_NOTHING = frozenset({"", "none", "null", "n/a", "nothing", "unknown", "na"})
+
+
+class UnreadableReply(Exception):
+    """The model replied, but not in a form that the prompt asked for; `reason` is what it is counted under."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def read_sentence(reply: str) -> str:
+    """A narrative of one or two sentences, on one line."""
+    text = _clean(reply)
+    words = text.split()
+    if len(words) > 200:
+        words = words[:200]
+    return " ".join(words)
+
+
+def read_objects(reply: str) -> list[str]:
+    """Distinct object names: `[circle, square]`, with or without words around it, or a plain list."""
+    text = _clean(reply)
+    inner = _between(text, "[", "]")
+    if inner is None:
+        head, colon, tail = text.partition(":")
+        inner = tail if colon and len(head.split()) <= 6 else text
+    if len(inner) == len(text) and "," not in inner and "\n" not in inner and len(inner.split()) > 3:
+        raise UnreadableReply("no_list")
+    names = [_name(part) for part in re.split(r"[,\n;]", inner)]
+    return _distinct(name for name in names if name)
+
+
+def read_instances(reply: str, category: str) -> list[str]:
+    """The distinguishing mark of each instance of `category`; "" for one that has none.
+
+    Reads `Quantity: n` and numbered lines such as `1. circle 1: red`. Where the two disagree, the lines are counted.
+    """
+    text = _clean(reply, keep_lines=True)
+    marks: list[str] = []
+    quantity = None
+    for line in text.splitlines()[: 4 * MAX_ITEMS]:
+        stripped = line.strip(" \t*-")
+        if (found := re.match(r"quantity\s*:?\s*(\d{1,3})", stripped, re.IGNORECASE)) is not None:
+            quantity = int(found[1])
+        elif (found := re.match(r"\d{1,3}\s*[.):]\s*(.*)", stripped)) is not None:
+            marks.append(_mark(found[1], category))
+    if not marks and quantity is None:
+        raise UnreadableReply("no_quantity")
+    if not marks:
+        return [""] * min(quantity or 0, 1)
+    kept = _distinct(marks)
+    return kept[:MAX_ITEMS] if len(marks) > 1 else marks
+
+
+def _mark(text: str, category: str) -> str:
+    head, colon, tail = text.partition(":")
+    if colon and category.lower() in head.lower():
+        text = tail
+    mark = _plain(text)
+    if mark in _NOTHING or re.fullmatch(rf"{re.escape(category.lower())}\s*\d*", mark):
+        return ""
+    words = mark.split()
+    return " ".join(words[:_MAX_WORDS])
+
+
+def read_kind(reply: str) -> Kind:
+    """Static or dynamic, by the first of the two words."""
+    words = re.findall(r"[a-z]+", _clean(reply)[:200].lower())
+    for word in words:
+        if word in ("static", "dynamic"):
+            return "static" if word == "static" else "dynamic"
+    raise UnreadableReply("neither_static_nor_dynamic")
+
+
+def read_yes_no(reply: str) -> bool:
+    """Yes or no, by the first word that is either."""
+    words = re.findall(r"[a-z]+", _clean(reply)[:200].lower())
+    for word in words:
+        if word in ("yes", "no", "true", "false"):
+            return word in ("yes", "true")
+    raise UnreadableReply("neither_yes_nor_no")
+
+
+def read_attributes(reply: str) -> list[Attribute]:
+    """Typed attributes, from JSON (repeated keys kept) or from `type: value, type: value`."""
+    text = _clean(reply)
+    pairs = [pair for value in _json_values(text) for pair in _attribute_pairs(value)]
+    if not pairs:
+        pairs = [(k, v) for k, v in _colon_pairs(text) if k.lower() not in ("object", "attributes", "type", "value")]
+    attributes = [Attribute(_name(k), _plain(v)) for k, v in pairs[: 4 * MAX_ITEMS]]
+    kept = [a for a in attributes if a.type and a.value not in _NOTHING and len(a.value.split()) <= _MAX_WORDS]
+    if not kept:
+        raise UnreadableReply("no_attributes")
+    return sorted(set(kept))[:MAX_ITEMS]
+
+
+def _attribute_pairs(value: Any) -> Iterator[tuple[str, str]]:
+    """(type, value) pairs in decoded JSON, in which objects are lists of pairs."""
+    pending, seen = [value], 0
+    while pending and seen < 10_000:
+        seen += 1
+        item = pending.pop(0)
+        if isinstance(item, _Pairs):
+            keys = [k for k, _ in item]
+            if "type" in keys and "value" in keys:
+                found = dict(item)
+                if isinstance(found["type"], str) and isinstance(found["value"], str):
+                    yield found["type"], found["value"]
+                continue
+            for key, inner in item:
+                if isinstance(inner, str) and key.lower() != "object":
+                    yield key, inner
+                elif isinstance(inner, list):
+                    strings = [x for x in inner if isinstance(x, str)]
+                    yield from ((key, x) for x in strings)
+                    pending.extend(x for x in inner if not isinstance(x, str))
+        elif isinstance(item, list):
+            pending.extend(item)
+
+
+def read_triplets(reply: str) -> list[tuple[str, str, str]]:
+    """`<subject, predicate, object>` triplets, in order, without repeats."""
+    text = _clean(reply)
+    found = []
+    for part in text.split("<")[1 : 4 * MAX_ITEMS]:
+        inner, closed, _ = part.partition(">")
+        fields = [f.strip() for f in inner.split(",")]
+        if closed and len(fields) == 3 and all(fields):
+            subject, predicate, object = _name(fields[0]), _plain(fields[1]), _name(fields[2])
+            if subject and predicate and object and len(predicate.split()) <= _MAX_WORDS:
+                found.append((subject, predicate, object))
+    if not found:
+        raise UnreadableReply("no_triplets")
+    return list(dict.fromkeys(found))[:MAX_ITEMS]
+
+
+def read_action(reply: str) -> str:
+    """A verb phrase: `{"action": "..."}`, or the phrase itself."""
+    text = _clean(reply)
+    phrase = next(iter(_json_fields(text, "action")), text)
+    phrase = _plain(phrase)
+    if phrase in _NOTHING:
+        raise UnreadableReply("no_action")
+    if len(phrase.split()) > _MAX_WORDS:
+        raise UnreadableReply("action_too_long")
+    return phrase
+
+
+def read_predicate_object(reply: str) -> tuple[str, str]:
+    """A predicate and the thing acted upon, "" for none: `{"predicate": "jumping on", "object": "bed"}`."""
+    text = _clean(reply)
+    predicate = _plain(next(iter(_json_fields(text, "predicate")), ""))
+    target = _name(next(iter(_json_fields(text, "object")), ""))
+    if predicate in _NOTHING:
+        raise UnreadableReply("no_predicate")
+    return predicate, "" if target in _NOTHING else target
+
+
+def _clean(reply: str, *, keep_lines: bool = False) -> str:
+    """The readable part of a reply: bounded, without control characters or half characters; never empty."""
+    text = reply[:MAX_CHARS].encode("utf-8", "ignore").decode("utf-8")
+    text = "".join(c if c.isprintable() or c == "\n" else " " for c in text).strip()
+    if not keep_lines:
+        text = " ".join(text.split())
+    if not text:
+        raise UnreadableReply("empty")
+    lowered = text[:80].lower()
+    if lowered.startswith(_REFUSALS):
+        raise UnreadableReply("refusal")
+    if _loops(text):
+        raise UnreadableReply("loop")
+    return text
+
+
+def _loops(text: str) -> bool:
+    """Whether a long reply says the same few words over and over."""
+    words = text.split()
+    if len(words) > 60:
+        return len(set(words)) < len(words) / 15
+    return len(text) > 2000 and len({text[i : i + 8] for i in range(0, len(text) - 8, 8)}) < len(text) / 120
+
+
+def _between(text: str, opening: str, closing: str) -> str | None:
+    start = text.find(opening)
+    end = text.find(closing, start + 1)
+    return text[start + 1 : end] if 0 <= start < end else None
+
+
+def _name(text: str) -> str:
+    """A noun phrase in lower case without articles, quotes or punctuation; "" for one that is too long to be one."""
+    words = _plain(text).split()
+    while words and words[0] in ("a", "an", "the", "and", "some"):
+        words.pop(0)
+    return " ".join(words) if len(words) <= _MAX_WORDS else ""
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.lower().split()).strip(" .,;:!?\"'`“”‘’[](){}<>*")
+
+
+def _distinct(items: Iterator[str] | Sequence[str]) -> list[str]:
+    kept = list(dict.fromkeys(items))[:MAX_ITEMS]
+    if not kept:
+        raise UnreadableReply("no_items")
+    return kept
+
+
+def _colon_pairs(text: str) -> Iterator[tuple[str, str]]:
+    for part in re.split(r"[,;{}\[\]\n]", text):
+        key, colon, value = part.partition(":")
+        if colon and 0 < len(key.split()) <= 3:
+            yield key, value
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """A JSON object with all its pairs: the paper's own example repeats a key."""
+
+
+def _json_values(text: str) -> list[Any]:
+    """The JSON values in a text, the outermost ones; nothing where there is none that can be decoded."""
+    decoder = json.JSONDecoder(object_pairs_hook=_Pairs)
+    found, at, tries = [], 0, 0
+    text = _straight(text)
+    while tries < 8 and (at := _next_opening(text, at)) >= 0:
+        tries += 1
+        if _depth(text, at) > 50:
+            break
+        try:
+            value, at = decoder.raw_decode(text, at)
+            found.append(value)
+        except ValueError:
+            at += 1
+    return found
+
+
+def _next_opening(text: str, start: int) -> int:
+    found = [i for i in (text.find("{", start), text.find("[", start)) if i >= 0]
+    return min(found, default=-1)
+
+
+def _depth(text: str, start: int) -> int:
+    depth = deepest = 0
+    for c in text[start:]:
+        if c in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif c in "]}":
+            depth -= 1
+    return deepest
+
+
+def _straight(text: str) -> str:
+    return text.replace("“", '"').replace("”", '"').replace("‘", "'").replace("’", "'")
+
+
+def _json_fields(text: str, key: str) -> Iterator[str]:
+    """The strings that follow a key, in JSON or in something like it: `["key": "value"]`."""
+    straight = _straight(text)
+    for found in re.finditer(rf'"?{key}"?\s*:\s*"?([^",\]}}]{{0,200}})', straight, re.IGNORECASE):
+        yield found[1]
+
+
+Reader = Callable[[str], Any]

@@ -1,0 +1,55 @@
+"""The one thing the method asks of a Video-LLM: replies to prompts about frames."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from model.stsg import Keyframe
+
+
+class VideoLLMError(Exception):
+    """The backend could not reply now (out of memory, server gone); the same requests may be tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One prompt about some frames.
+
+    `step` is the prompt's name, the key of traces, recordings, test doubles and metrics. `values` are the
+    template's variables, so that a scripted model need not parse the text. With `choices` the reply is one of
+    them, and the backend scores them by log-probability where it can.
+    """
+
+    step: str
+    text: str
+    frames: tuple[Keyframe, ...] = ()
+    values: Mapping[str, str] = field(default_factory=dict)
+    choices: tuple[str, ...] = ()
+    max_new_tokens: int = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back: the raw text, and one log-probability for each of the request's choices (or none)."""
+
+    text: str
+    scores: tuple[float, ...] = ()
+    exchange: str = ""  # id of the traced exchange, the provenance of what is made from this reply
+    tokens_in: int = 0
+    tokens_out: int = 0
+    milliseconds: float = 0.0
+
+
+class VideoLLM(Protocol):
+    """A Video-LLM behind any backend."""
+
+    name: str  # the spec that opens it again, such as "hf:path"
+    prompt_set: str  # the folder of model/prompts it wants: "standard" or "compact"
+
+    def answer(self, requests: Sequence[Request]) -> list[Reply]:
+        """One reply per request, in order; requests over the same frames may share the encoded prefix.
+
+        Raises:
+            VideoLLMError: no reply can be had now.
+        """
+        ...

@@ -1,0 +1,63 @@
+"""Graphs for the tests of paths, programs and QRA data: one written by hand, and how any graph gets into the store."""
+
+from neo4j import Driver
+
+from graphdb import graphs
+from model.stsg import Attribute, Clip, Event, Kind, Motion, ObjectNode, Reference, Relation, SceneGraph
+
+VIDEO = "vid_" + "0" * 24
+
+
+def _node(id: str, category: str, mark: str, kind: Kind = "static", **attributes: str) -> ObjectNode:
+    clip = int(id[1])
+    listed = tuple(Attribute(kind_of, value) for kind_of, value in attributes.items())
+    times = (2.0 * clip, 2.0 * clip + 2.0)
+    return ObjectNode(id, category, mark, kind, clip, *times, (f"{VIDEO}:{clip:09d}",), listed, 1.0, (f"made {id}",))
+
+
+def _relation(subject: str, predicate: str, other: str) -> Relation:
+    clip = int(subject[1])
+    return Relation(subject, predicate, other, clip, 2.0 * clip, 2.0 * clip + 2.0, (f"{VIDEO}:{clip:09d}",))
+
+
+# A dynamic object with three states and a thing acted upon, two men without a mark, a relation that holds one way only,
+# a value that two objects share, an object that is in all three clips by way of the second, a clip with one object.
+SMALL = SceneGraph(
+    objects=(
+        _node("c0/man", "man", "tall", "dynamic", mood="happy"),
+        _node("c0/man/2", "man", "tall", "dynamic", mood="happy"),
+        _node("c0/man/3", "man", "tall", "dynamic", mood="tired"),
+        _node("c0/cup", "cup", "", color="white", size="small"),
+        _node("c0/bed", "bed", "", size="large"),
+        _node("c1/man", "man", "tall", mood="tired"),
+        _node("c1/man1", "man", "", size="small"),
+        _node("c1/man2", "man", "", size="small"),
+        _node("c2/man", "man", "tall", size="large"),
+    ),
+    relations=(
+        _relation("c0/man", "holds", "c0/cup"),
+        _relation("c0/man/2", "holds", "c0/cup"),
+        _relation("c0/man", "next to", "c0/bed"),
+        _relation("c0/bed", "next to", "c0/man/3"),
+        _relation("c0/cup", "above", "c0/bed"),
+        _relation("c1/man1", "left of", "c1/man"),
+        _relation("c1/man2", "left of", "c1/man"),
+    ),
+    motions=(
+        Motion("c0/man", "c0/man/2", "jumping on", "bed", 0, 0.0, 1.0),
+        Motion("c0/man/2", "c0/man/3", "sitting down", "", 0, 1.0, 2.0),
+    ),
+    references=(Reference("c0/man", "c1/man"), Reference("c1/man", "c2/man")),
+    events=(
+        Event(0, "a man jumps on a bed", 0.0, 2.0),
+        Event(1, "men stand about", 2.0, 4.0),
+        Event(2, "men stand about", 4.0, 6.0),
+    ),
+)
+
+
+def store(driver: Driver, run_id: str, graph: SceneGraph, video_id: str = VIDEO) -> None:
+    """Saves a graph as the service does, with one clip for each event."""
+    clips = [Clip(e.clip, e.t_start, e.t_end, 0, 1) for e in graph.events]
+    graphs.save_clips(driver, run_id, video_id, clips)
+    graphs.save_graph(driver, run_id, video_id, graph)

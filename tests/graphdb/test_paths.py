@@ -1,0 +1,178 @@
+"""Reasoning paths in the store (STEP Sec. 3.2): each eligible one is equally likely, and a seed fixes them all."""
+
+from collections import Counter
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from neo4j import Driver
+from scipy.stats import chisquare
+
+from graphdb.cypher import cypher
+from graphdb.paths import load_settings, sample_walks
+from model.rationale.walk import Walk
+from model.stsg import SceneGraph
+from tests.graphdb.rationale_graphs import SMALL, store
+
+Key = tuple[str, ...]
+
+
+@pytest.fixture(scope="module")
+def stored(driver: Driver) -> Driver:
+    store(driver, "run_paths", SMALL)
+    return driver
+
+
+def test_walks_are_uniform_over_what_is_eligible(stored: Driver) -> None:
+    expected = _distribution(SMALL, steps=3)
+    assert sum(expected.values()) == 1
+    count = 8000
+    seen = Counter(_key(w) for w in sample_walks(stored, "run_paths", count=count, steps=3, seed=11))
+    assert set(seen) <= set(expected)
+    keys = sorted(expected)
+    test = chisquare([seen[k] for k in keys], [float(expected[k]) * count for k in keys])
+    assert test.pvalue > 0.01, f"chi-square {test.statistic:.1f} on {len(keys)} walks"
+
+
+def test_a_seed_fixes_the_walks(stored: Driver) -> None:
+    first, again, other = (sample_walks(stored, "run_paths", count=60, steps=4, seed=s) for s in (1, 1, 2))
+    assert first == again != other
+
+
+def test_a_walk_visits_nothing_twice_and_says_why_it_stopped(stored: Driver) -> None:
+    walks = sample_walks(stored, "run_paths", count=300, steps=6, seed=3)
+    assert {w.stopped for w in walks} == {"reached", "stuck"}
+    for walk in walks:
+        assert (walk.stopped == "reached") == (len(walk.hops) == 6)
+        expanded = [h.expanded for h in walk.hops[1:]]
+        assert "" not in expanded
+        assert len(set(expanded)) == len(expanded)
+
+
+def test_only_the_wanted_kinds_are_asked_about(stored: Driver) -> None:
+    walks = sample_walks(stored, "run_paths", count=50, steps=2, seed=5, kinds=("MOTION",))
+    assert {w.hops[0].kind for w in walks} == {"MOTION"}
+    assert sample_walks(stored, "no such run", count=5, steps=2, seed=5) == []
+
+
+def test_hops_tell_their_ends_and_their_provenance(stored: Driver) -> None:
+    walks = sample_walks(stored, "run_paths", count=200, steps=1, seed=7, kinds=("RELATION",))
+    hop = next(w.hops[0] for w in walks if w.hops[0].predicate == "next to" and w.hops[0].start == "c0/bed")
+    assert (hop.source.name, hop.end) == ("bed", "c0/man/3")
+    assert hop.target is not None
+    assert (hop.target.id, hop.target.name) == ("c0/man", "tall man"), "an object goes by its first state"
+    assert hop.evidence == ("made c0/bed", "made c0/man/3")
+
+
+def test_the_cost_does_not_grow_with_the_database(stored: Driver) -> None:
+    before = _database_hits(stored)
+    for i in range(30):
+        store(stored, f"run_other_{i}", SMALL)
+    assert _database_hits(stored) <= before * 1.1
+
+
+def test_the_setting_of_questions(stored: Driver) -> None:
+    setting = load_settings(stored, ["run_paths", "no such run"])["run_paths"]
+    assert [c.index for c in setting.clips] == [0, 1, 2]
+    assert setting.clips[0].names == ("bed", "cup", "tall man")
+    assert setting.clips[1].names == ("man", "man", "tall man")
+    assert setting.repeated_events() == {"men stand about"}
+
+
+def _key(walk: Walk) -> Key:
+    first, *rest = walk.hops
+    far = first.target.id if first.target else ""
+    told = (walk.asked, first.source.id, far, first.predicate or first.type, first.value)
+    for hop in rest:
+        entered = hop.other(hop.expanded).id if hop.target else ""
+        told += (hop.expanded, hop.kind, entered, hop.predicate or hop.type, hop.value)
+    return told
+
+
+def _distribution(graph: SceneGraph, steps: int) -> dict[Key, Fraction]:
+    """Every walk with its probability, found by trying all choices on the plain graph."""
+    edges = sorted(set(_edges(graph)))
+    pairs = [(e, asked, left) for e in edges for asked, left in _slots(e) if left or steps == 1]
+    found: dict[Key, Fraction] = {}
+    for (kind, source, target, label, value), asked, left in pairs:
+        seen = {source, target} - {""}
+        used = set() if target else {(source, kind, label, value)}
+        crossed = set(left) if kind == "REFERENCE" else set()
+        key = (asked, source, target, label, value)
+        for more, chance in _continued(edges, left, seen, used, crossed, steps - 1):
+            found[key + more] = found.get(key + more, Fraction()) + chance / len(pairs)
+    return found
+
+
+def _continued(
+    edges: list[Key], open: tuple[str, ...], seen: set[str], used: set[Key], crossed: set[str], left: int
+) -> Iterator[tuple[Key, Fraction]]:
+    options = [o for e in open for o in _options(edges, e, seen, used, crossed)] if left else []
+    if left > 1 and any(o[2] for o in options):
+        options = [o for o in options if o[2]]
+    if not options:
+        yield (), Fraction(1)
+    for expanded, kind, entered, label, value in options:
+        after = (*(e for e in open if e != expanded), *([entered] if entered else []))
+        more_used = used | ({(expanded, kind, label, value)} if not entered else set())
+        more_crossed = crossed | ({entered} if kind == "REFERENCE" else set())
+        for more, chance in _continued(edges, after, seen | {entered}, more_used, more_crossed, left - 1):
+            yield (expanded, kind, entered, label, value, *more), chance / len(options)
+
+
+def _options(edges: list[Key], entity: str, seen: set[str], used: set[Key], crossed: set[str]) -> list[Key]:
+    found = []
+    for kind, source, target, label, value in edges:
+        if entity not in (source, target) or (kind == "REFERENCE" and entity in crossed):
+            continue
+        other = target if entity == source else source
+        along = any(e[:3] == (kind, entity, other) for e in edges)
+        if target and other not in seen and (kind != "RELATION" or entity == source or not along):
+            found.append((entity, kind, other, label, value))
+        elif not target and (entity, kind, label, value) not in used:
+            found.append((entity, kind, "", label, value))
+    return found
+
+
+def _edges(graph: SceneGraph) -> Iterator[Key]:
+    """(kind, source entity, target entity or "", predicate or type, value), each once however many states have it."""
+    first = {state.id: chain[0].id for chain in graph.entities() for state in chain}
+    for o in graph.objects:
+        yield from (("ATTRIBUTE", first[o.id], "", a.type, a.value) for a in o.attributes)
+    for r in graph.relations:
+        yield ("RELATION", first[r.subject], first[r.object], r.predicate, "")
+    for m in graph.motions:
+        yield ("MOTION", first[m.start], "", m.predicate, m.target)
+    for f in graph.references:
+        yield ("REFERENCE", first[f.here], first[f.there], "", "")
+
+
+def _slots(edge: Key) -> list[tuple[str, tuple[str, ...]]]:
+    kind, source, target, _, value = edge
+    if kind == "ATTRIBUTE":
+        return [("value", (source,)), ("owner", ())]
+    if kind == "MOTION":
+        return [("action", (source,)), ("actor", ()), *([("target", (source,))] if value else [])]
+    if kind == "RELATION":
+        return [("subject", (target,)), ("object", (source,)), ("predicate", (source, target))]
+    return [("here", (target,)), ("there", (source,)), ("here_clip", (target,)), ("there_clip", (source,))]
+
+
+def _database_hits(driver: Driver) -> int:
+    groups = [{"kinds": ["RELATION"], "growing": True, "draws": [[0, 0.3]]}]
+    start = {"graphs": [{"graph_id": "run_paths", "groups": groups}]}
+    step = {"groups": [{"open": ["run_paths/c0/cup"], "walks": [[0, 0.3, True, ["run_paths/c0/cup"], [], []]]}]}
+    return sum(_profiled(driver, name, rows) for name, rows in (("walk_start", start), ("walk_step", step)))
+
+
+def _profiled(driver: Driver, name: str, parameters: dict[str, Any]) -> int:
+    text = cypher(name).replace("CYPHER 25", "CYPHER 25 PROFILE", 1)
+    plans = [driver.execute_query(text, parameters).summary.profile]
+    hits = 0
+    while plans:
+        plan = plans.pop()
+        assert plan is not None
+        hits += plan["dbHits"] if "dbHits" in plan else plan["args"].get("DbHits", 0)
+        plans.extend(plan.get("children", []))
+    return int(hits)

@@ -1,0 +1,116 @@
+"""Programs on the stored graph (STEP Sec. 3.2): one answer or a reason, as a plain reading of the graph gives it."""
+
+import pytest
+from neo4j import Driver
+
+from graphdb.programs import run_program, run_programs
+from graphdb.qra import QraReport, make_qra
+from model.rationale.evaluate import evaluate
+from model.rationale.program import Op, Outcome, Program
+from tests.graphdb.rationale_graphs import SMALL, store
+from trainer.world.scene import Scene
+from trainer.world.truth import truth
+
+IN_FIRST: Op = {"op": "clip_number", "number": 0}
+MAN: Op = {"op": "named", "clip": 0, "name": "tall man"}
+
+
+@pytest.fixture(scope="module")
+def stored(driver: Driver) -> Driver:
+    store(driver, "run_programs", SMALL)
+    return driver
+
+
+@pytest.mark.parametrize(
+    ("program", "expected"),
+    [
+        ((IN_FIRST, MAN, {"op": "value", "of": 1, "type": "mood"}), Outcome(reason="ambiguous", failed=2)),
+        ((IN_FIRST, MAN, {"op": "value", "of": 1, "type": "color"}), Outcome(reason="no_answer", failed=2)),
+        ((IN_FIRST, MAN, {"op": "target", "of": 1, "predicate": "jumping on"}), Outcome("bed")),
+        ((IN_FIRST, MAN, {"op": "action", "of": 1}), Outcome(reason="ambiguous", failed=2)),
+        ((IN_FIRST, MAN, {"op": "other_clip", "of": 1}), Outcome(reason="ambiguous", failed=2)),
+        ((IN_FIRST, {**MAN, "name": "short man"}, {"op": "action", "of": 1}), Outcome(reason="no_answer", failed=1)),
+        (
+            (IN_FIRST, {"op": "doing", "clip": 0, "category": "", "predicate": "jumping on", "target": "bed"},
+             {"op": "name", "of": 1}),
+            Outcome("tall man"),
+        ),
+        (
+            (IN_FIRST, {"op": "having", "clip": 0, "category": "man", "type": "mood", "value": "tired"},
+             {"op": "related", "of": 1, "side": "object", "predicate": "holds", "category": ""},
+             {"op": "value", "of": 2, "type": "color"}),
+            Outcome("white"),
+        ),
+        (
+            ({"op": "clip_event", "description": "a man jumps on a bed"}, {"op": "named", "clip": 0, "name": "cup"},
+             {"op": "named", "clip": 0, "name": "bed"}, {"op": "predicate", "of": 1, "to": 2}),
+            Outcome("above"),
+        ),
+        (({"op": "clip_event", "description": "men stand about"},), Outcome(reason="ambiguous", failed=0)),
+        (
+            (IN_FIRST, MAN, {"op": "clip_time", "t_from": 4.2, "t_to": 5.8}, {"op": "same", "of": 1, "clip": 2},
+             {"op": "value", "of": 3, "type": "size"}),
+            Outcome("large"),
+        ),
+        (({"op": "clip_number", "number": 1}, {"op": "named", "clip": 0, "name": "man"}),
+         Outcome(reason="ambiguous", failed=1)),
+    ],
+)  # fmt: skip
+def test_both_interpreters_say_the_same(stored: Driver, program: Program, expected: Outcome) -> None:
+    assert run_program(stored, "run_programs", program) == evaluate(program, SMALL) == expected
+
+
+def test_many_programs_take_few_round_trips_and_keep_their_order(stored: Driver) -> None:
+    asked: list[tuple[str, Program]] = [
+        ("run_programs", (IN_FIRST, {**MAN, "name": name}, {"op": "name", "of": 1})) for name in ("cup", "bed", "cup")
+    ]
+    outcomes = run_programs(stored, [*asked, ("no such run", (IN_FIRST,))])
+    assert [o.answer for o in outcomes] == ["cup", "bed", "cup", ""]
+    assert outcomes[-1].reason == "no_answer"
+
+
+@pytest.fixture(scope="module")
+def worlds(driver: Driver) -> dict[str, int]:
+    runs = {f"run_world_{seed}": seed for seed in range(12)}
+    for run_id, seed in runs.items():
+        store(driver, run_id, truth(Scene.generate(seed)), f"vid_{seed:024d}")
+    return runs
+
+
+def test_every_answer_is_right_in_both_readings(driver: Driver, worlds: dict[str, int]) -> None:
+    report = QraReport()
+    wanted = dict.fromkeys(range(1, 6), 60)
+    samples = list(make_qra(driver, list(worlds), steps=wanted, seed=4, report=report))
+    assert dict(report.made) == wanted
+    assert set(report.families) == {"attribute", "relation", "motion", "reference"}
+    assert set(report.temporal) == {0, 1}
+    again = run_programs(driver, [(q.run_id, q.program) for q in samples])
+    assert [o.answer for o in again] == [q.answer for q in samples]
+    for q in samples:
+        graph = truth(Scene.generate(worlds[q.run_id]))
+        assert evaluate(q.program, graph).answer == q.answer, q.question
+        assert q.answer in q.rationale[-1]
+        assert len(q.rationale) == q.steps == q.n_hops + q.n_temporal == len(q.path) + q.n_temporal
+    assert len({(q.run_id, q.question) for q in samples}) == len({q.id for q in samples}) == len(samples)
+
+
+def test_the_same_request_gives_the_same_bytes(driver: Driver, worlds: dict[str, int]) -> None:
+    runs = list(worlds)[:4]
+    first, again, other = (
+        [q.to_json() for q in make_qra(driver, runs, steps={1: 8, 3: 8}, seed=seed)] for seed in (7, 7, 8)
+    )
+    assert first == again != other
+
+
+def test_a_shortage_is_reported_not_filled_up(stored: Driver) -> None:
+    report = QraReport()
+    samples = list(make_qra(stored, ["run_programs", "no such run"], steps={1: 500, 9: 3}, seed=1, report=report))
+    told = report.to_dict()
+    assert told["wanted"] == {"1": 500, "9": 3}
+    assert 0 < told["by_steps"]["1"] == len(samples) < 500
+    assert {"ambiguous", "duplicate", "stuck", "leaks_answer"} <= set(told["rejected"])
+
+
+def test_senseless_requests_are_refused(stored: Driver) -> None:
+    with pytest.raises(ValueError, match="1 or more"):
+        list(make_qra(stored, ["run_programs"], steps={0: 5}, seed=1))

@@ -1,0 +1,231 @@
+"""Paths become questions, rationales and programs, and programs give exactly one answer (STEP Sec. 3.2)."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from model.rationale import english
+from model.rationale.compose import compose
+from model.rationale.evaluate import evaluate
+from model.rationale.program import Op
+from model.rationale.telling import Context, Unclear
+from model.rationale.walk import ClipFacts, Entity, Hop, Setting, Walk
+from model.stsg import Attribute, Event, Motion, ObjectNode, Reference, Relation, SceneGraph
+
+FOREST = "in the forest, the blue square is moving up"
+
+
+def node(id: str, category: str, mark: str, clip: int, *, size: str = "small", kind: str = "static") -> ObjectNode:
+    attributes = (Attribute("color", mark), Attribute("size", size))
+    return ObjectNode(id, category, mark, kind, clip, 2.0 * clip, 2.0 * clip + 2, (), attributes)  # type: ignore[arg-type]
+
+
+RED = node("c0/red", "circle", "red", 0, size="large")
+BLUE = node("c0/blue", "square", "blue", 0, kind="dynamic")
+BLUE_LATER = replace(BLUE, id="c0/blue/later")
+GREEN = node("c0/green", "circle", "green", 0)
+RED_AGAIN = node("c1/red", "circle", "red", 1, size="large")
+CUP = node("c1/cup", "cup", "white", 1)
+GRAPH = SceneGraph(
+    objects=(RED, BLUE, BLUE_LATER, GREEN, RED_AGAIN, CUP),
+    relations=(
+        Relation(RED.id, "left of", BLUE.id, 0, 0, 2),
+        Relation(BLUE_LATER.id, "right of", RED.id, 0, 0, 2),
+        Relation(GREEN.id, "left of", BLUE.id, 0, 0, 2),
+        Relation(GREEN.id, "above", RED.id, 0, 0, 2),
+        Relation(CUP.id, "left of", RED_AGAIN.id, 1, 2, 4),
+    ),
+    motions=(Motion(BLUE.id, BLUE_LATER.id, "moving up", "", 0, 0, 2),),
+    references=(Reference(RED.id, RED_AGAIN.id),),
+    events=(Event(0, FOREST, 0, 2), Event(1, "in the lab, nothing moves", 2, 4), Event(2, "nobody is there", 4, 6)),
+)
+SETTING = Setting(
+    "run_1",
+    "vid_1",
+    (
+        ClipFacts(
+            0, 0.0, 2.0, (FOREST,), ("blue square", "green circle", "red circle"), ("circle", "circle", "square")
+        ),
+        ClipFacts(1, 2.0, 4.0, ("in the lab, nothing moves",), ("red circle", "white cup"), ("circle", "cup")),
+        ClipFacts(2, 4.0, 6.0, ("nobody is there",)),
+    ),
+)
+
+
+def entity(o: ObjectNode) -> Entity:
+    return Entity(o.id, o.category, o.mark, o.clip)
+
+
+def hop(kind: str, source: ObjectNode, target: ObjectNode | None = None, **more: str) -> Hop:
+    end = target.id if target else ""
+    return Hop(kind, entity(source), entity(target) if target else None, source.id, end, **more)  # type: ignore[arg-type]
+
+
+def walk(asked: str, *hops: Hop) -> Walk:
+    return Walk("run_1", asked, hops, len(hops), "reached")  # type: ignore[arg-type]
+
+
+SIZE_OF_CUP = hop("ATTRIBUTE", CUP, type="size", value="small")
+CUP_LEFT_OF_RED = hop("RELATION", CUP, RED_AGAIN, predicate="left of", expanded=CUP.id)
+RED_IS_RED = hop("REFERENCE", RED, RED_AGAIN, expanded=RED_AGAIN.id)
+GREEN_ABOVE_RED = hop("RELATION", GREEN, RED, predicate="above")
+RED_BY_BLUE = hop("RELATION", RED, BLUE, predicate="left of", expanded=RED.id)
+BLUE_MOVES = hop("MOTION", BLUE, predicate="moving up", expanded=BLUE.id)
+
+
+def test_a_two_step_path_reads_as_the_paper_wants_it() -> None:
+    qra = compose(walk("value", SIZE_OF_CUP, CUP_LEFT_OF_RED), SETTING).qra
+    assert qra.question == "What size is the object left of the red circle in the second clip?"
+    assert qra.rationale == (
+        "In the second clip, the object left of the red circle is the white cup.",
+        "In the second clip, the size of the white cup is small.",
+    )
+    assert (qra.answer, qra.steps, qra.n_hops, qra.n_temporal, qra.family) == ("small", 2, 2, 0, "attribute")
+    assert evaluate(qra.program, GRAPH).answer == "small"
+
+
+def test_a_path_over_clips_with_a_temporal_context_solves_from_the_inside_out() -> None:
+    path = walk("value", SIZE_OF_CUP, CUP_LEFT_OF_RED, RED_IS_RED, replace(RED_BY_BLUE, predicate="left of"))
+    draft = compose(path, SETTING, context="range", narrow=frozenset((RED.id,)))
+    qra = draft.qra
+    assert qra.question == (
+        "What size is the object left of the object in the second clip that is the same object as the circle left of "
+        "the blue square seen between 0.2 and 1.8 seconds?"
+    )
+    assert qra.rationale == (
+        "The time between 0.2 and 1.8 seconds lies in the first clip.",
+        "In the first clip, the circle left of the blue square is the red circle.",
+        "The red circle in the first clip is the same object as the red circle in the second clip.",
+        "In the second clip, the object left of the red circle is the white cup.",
+        "In the second clip, the size of the white cup is small.",
+    )
+    assert (qra.steps, qra.n_hops, qra.n_temporal) == (5, 4, 1)
+    found = evaluate(qra.program, GRAPH)
+    assert found.reason == "ambiguous", "two circles are left of the blue square"
+    assert draft.describes[found.failed] == RED.id
+
+
+@pytest.mark.parametrize(
+    ("path", "context", "question", "answer"),
+    [
+        (walk("action", replace(BLUE_MOVES, expanded="")), "ordinal",
+         "What is the blue square in the first clip doing?", "moving up"),
+        (walk("actor", replace(BLUE_MOVES, expanded="")), "range",
+         "Between 0.2 and 1.8 seconds, which object is moving up?", "blue square"),
+        (walk("owner", hop("ATTRIBUTE", RED, type="size", value="large")), "event",
+         f'During the event "{FOREST}", which object is large?', "red circle"),
+        (walk("subject", replace(CUP_LEFT_OF_RED, expanded="")), "ordinal",
+         "Which object is left of the red circle in the second clip?", "white cup"),
+        (walk("object", GREEN_ABOVE_RED), "ordinal", "The green circle in the first clip is above which object?",
+         "red circle"),
+        (walk("predicate", GREEN_ABOVE_RED), "ordinal",
+         "What is the relation of the green circle to the red circle in the first clip?", "above"),
+        (walk("there_clip", replace(RED_IS_RED, expanded="")), "ordinal",
+         "Which other clip shows the red circle in the first clip?", "second clip"),
+        (walk("here", replace(RED_IS_RED, expanded=""), replace(RED_IS_RED, kind="ATTRIBUTE", source=entity(RED_AGAIN),
+         target=None, type="size", value="large", expanded=RED_AGAIN.id)), "ordinal",
+         "Which object in the first clip is the same object as the large object in the second clip?", "red circle"),
+    ],
+)  # fmt: skip
+def test_every_family_asks_and_is_answered(path: Walk, context: Context, question: str, answer: str) -> None:
+    qra = compose(path, SETTING, context=context).qra
+    assert (qra.question, qra.answer) == (question, answer)
+    assert answer in qra.rationale[-1]
+    assert len(qra.rationale) == qra.steps
+    assert evaluate(qra.program, GRAPH).answer == answer
+
+
+@pytest.mark.parametrize(
+    ("path", "context", "reason"),
+    [
+        (walk("value", hop("ATTRIBUTE", RED, type="color", value="red")), "ordinal", "leaks_answer"),
+        (walk("there", replace(RED_IS_RED, expanded="")), "ordinal", "leaks_answer"),
+        (walk("owner", hop("ATTRIBUTE", RED, type="color", value="red")), "ordinal", "trivial"),
+        (replace(walk("value", SIZE_OF_CUP), wanted=3, stopped="stuck"), "ordinal", "stuck"),
+        (walk("action", hop("MOTION", CUP, predicate="falling")), "event", None),
+    ],
+)
+def test_paths_that_make_no_question_are_rejected_with_a_reason(path: Walk, context: Context, reason: str) -> None:
+    if reason is None:
+        assert evaluate(compose(path, SETTING, context=context).qra.program, GRAPH).reason == "no_answer"
+        return
+    with pytest.raises(Unclear) as caught:
+        compose(path, SETTING, context=context)
+    assert caught.value.reason == reason
+
+
+def test_an_event_told_of_two_clips_names_none_of_them() -> None:
+    twice = replace(SETTING, clips=(SETTING.clips[0], replace(SETTING.clips[1], events=(FOREST,))))
+    with pytest.raises(Unclear, match="ambiguous"):
+        compose(walk("value", SIZE_OF_CUP), twice, context="event")
+
+
+def test_references_are_followed_over_any_number_of_clips() -> None:
+    third = node("c2/red", "circle", "red", 2)
+    graph = replace(
+        GRAPH, objects=(*GRAPH.objects, third), references=(*GRAPH.references, Reference("c1/red", "c2/red"))
+    )
+    start: tuple[Op, ...] = ({"op": "clip_number", "number": 0}, {"op": "named", "clip": 0, "name": "red circle"})
+    last = (
+        {"op": "clip_number", "number": 2},
+        {"op": "same", "of": 1, "clip": 2},
+        {"op": "value", "of": 3, "type": "size"},
+    )
+    assert evaluate((*start, *last), graph).answer == "small"
+    assert evaluate((*start, {"op": "other_clip", "of": 1}), graph).reason == "ambiguous"
+    assert evaluate((*start, {"op": "other_clip", "of": 1}), GRAPH).answer == "second clip"
+
+
+def test_a_sample_has_a_row_and_an_id_of_its_content() -> None:
+    qra = compose(walk("value", SIZE_OF_CUP, CUP_LEFT_OF_RED), SETTING).qra
+    row = json.loads(qra.to_json())
+    assert " ".join(row) == (
+        "id video_id run_id question rationale answer steps n_hops n_temporal family path program keyframes evidence"
+    )
+    assert row["path"][1] == {"kind": "RELATION", "from": "c1/cup", "to": "c1/red", "predicate": "left of"}
+    assert not any("c1/" in str(op) for op in row["program"]), "programs name no nodes"
+    assert compose(walk("value", SIZE_OF_CUP, CUP_LEFT_OF_RED), SETTING).qra.id == qra.id
+    assert compose(walk("value", SIZE_OF_CUP), SETTING).qra.id != qra.id
+
+
+def test_the_second_opinion_knows_nothing_of_the_composer() -> None:
+    code = "import sys, model.rationale.evaluate; sys.exit('model.rationale.compose' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (english.the("Red  circle."), "the Red circle"),
+        (english.the("his left hand"), "his left hand"),
+        (english.clip_name(20), "twenty-first clip"),
+        (english.reduced("is left of"), "left of"),
+        (english.reduced("holding"), "holding"),
+        (english.reduced("hold"), "holding"),
+        (english.reduced("wears"), "that wears"),
+        (english.reduced("across from"), "across from"),
+        (english.finite("left of", False), "is left of"),
+        (english.finite("are next to", True), "are next to"),
+        (english.finite("holds", False), "holds"),
+        (english.with_attribute("circle", "size", "large"), "large circle"),
+        (english.with_attribute("man", "mood", "happy"), "man whose mood is happy"),
+        (english.ask_attribute("color", "the shoes", True), "what color are the shoes"),
+        (english.ask_attribute("mood", "the man", False), "what is the mood of the man"),
+        (english.sentence("what is it", "?"), "What is it?"),
+        (english.content_words("left of the Table"), frozenset(("left", "table"))),
+    ],
+)
+def test_english(said: object, expected: object) -> None:
+    assert said == expected
+
+
+@pytest.mark.parametrize(
+    ("noun", "plural"),
+    [("children", True), ("scissors", True), ("running shoes", True), ("glass", False), ("bus", False), ("", False),
+     ("круг", False), ("👟", False)],
+)  # fmt: skip
+def test_grammatical_number(noun: str, plural: bool) -> None:
+    assert english.is_plural(noun) is plural

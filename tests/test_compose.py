@@ -1,0 +1,70 @@
+"""compose.yaml and the Dockerfile promise a deployable service; this checks the promises."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+
+
+def test_the_services_are_the_ones_of_the_design() -> None:
+    assert set(SERVICES) == {"neo4j", "redis", "api", "cpu-worker", "gpu-worker"}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_each_service_has_a_health_check_a_restart_policy_and_a_pinned_image(name: str) -> None:
+    service = SERVICES[name]
+    assert service["healthcheck"]["test"]
+    assert service["restart"] == "unless-stopped"
+    assert re.fullmatch(r"[\w/.-]+:\d[\w.-]+", service["image"]), "an image tag that names a version"
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_state_lies_in_named_volumes(name: str) -> None:
+    sources = [volume.partition(":")[0] for volume in SERVICES[name]["volumes"]]
+    assert sources and set(sources) <= set(COMPOSE["volumes"])
+
+
+def test_no_secret_has_a_default() -> None:
+    text = (ROOT / "compose.yaml").read_text()
+    secrets = re.findall(r"\$\{(STSG_\w*(?:PASSWORD|TOKENS))([^}]*)\}", text)
+    assert len({name for name, _ in secrets}) == 3
+    assert all(rest.startswith(":?") for _, rest in secrets), "an unset secret must stop the start, not default"
+    for line in (ROOT / ".env.example").read_text().splitlines():
+        assert line.startswith("#") or line.endswith("="), "the example must hold no secret"
+
+
+def test_only_the_api_listens_beyond_this_machine() -> None:
+    ports = {name: service.get("ports", []) for name, service in SERVICES.items()}
+    open_ports = {name for name, rules in ports.items() for rule in rules if not rule.startswith("127.0.0.1:")}
+    assert open_ports == {"api"}
+    assert "STSG_API_TOKENS" in SERVICES["api"]["environment"]
+
+
+def test_the_gpu_worker_reserves_a_device_and_serves_the_gpu_queues() -> None:
+    [device] = SERVICES["gpu-worker"]["deploy"]["resources"]["reservations"]["devices"]
+    assert device == {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
+    assert "gpu.infer,gpu.train" in SERVICES["gpu-worker"]["command"]
+    assert SERVICES["cpu-worker"]["command"][5] == "cpu"
+
+
+def test_every_setting_that_compose_passes_is_one_the_service_reads() -> None:
+    from workers.settings import Settings
+
+    passed = {key for service in SERVICES.values() for key in service["environment"] if key.startswith("STSG_")}
+    assert {key.removeprefix("STSG_").lower() for key in passed} <= set(Settings.model_fields)
+
+
+def test_the_image_is_built_from_the_lock_and_does_not_run_as_root() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    assert "--require-hashes --requirement requirements.lock" in dockerfile
+    assert dockerfile.index("USER stsg") < dockerfile.index("CMD")
+    copied = {source for line in re.findall(r"^COPY (.+) \S+$", dockerfile, re.M) for source in line.split()}
+    kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert copied == kept
+    assert all((ROOT / source).exists() for source in copied)

@@ -1,0 +1,156 @@
+"""What the tiny model is taught: the induction's own prompts about scenes, and look-ups that lead up to them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Literal
+
+from model.prompts import ask
+from trainer.world import answers
+from trainer.world.scene import COLORS, PLACES, RELATIONS, SHAPES, SIZES, Scene, SceneClip, Thing, relation
+
+View = Literal["text", "image", "clip", "clips"]
+ROWS = ("top", "upper", "lower", "bottom")
+COLUMNS = ("west", "midwest", "mideast", "east")
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """A prompt and its right answer; `kind` is the induction step, or a look-up's name."""
+
+    kind: str
+    prompt: str
+    answer: str
+
+
+def lesson(step: str, answer: str, **values: str) -> Lesson:
+    """A lesson in one of the induction's prompts."""
+    return Lesson(step, ask("compact", step, **values).text, answer)
+
+
+def lookups(clip: SceneClip, rng: Random, count: int) -> Iterator[Lesson]:
+    """Name to place, place to name, shape to colours, pair to relation."""
+    for _ in range(count):
+        thing = rng.choice(clip.things)
+        chance = rng.random()
+        if chance < 0.3:
+            yield Lesson("where", f"Where is the {thing.name}?", _place(thing.row, thing.column))
+        elif chance < 0.45:
+            yield _at(clip, thing.row, thing.column)
+        elif chance < 0.5:
+            yield _at(clip, rng.randrange(4), rng.randrange(4))
+        elif chance < 0.65:
+            shape = thing.shape if rng.random() < 0.85 else rng.choice(SHAPES)
+            colors = [t.color for t in clip.things if t.shape == shape]
+            yield Lesson("colors of", f"What colors does a {shape} have?", ", ".join(colors) or "none")
+        else:
+            other = rng.choice([t for t in clip.things if t is not thing])
+            prompt = f"Where is the {thing.name} as seen from the {other.name}?"
+            yield Lesson("pair", prompt, relation(thing, other))
+
+
+def _place(row: int, column: int) -> str:
+    return f"{ROWS[row]} {COLUMNS[column]}"
+
+
+def _at(clip: SceneClip, row: int, column: int) -> Lesson:
+    found = [t for t in clip.things if (t.row, t.column) == (row, column)]
+    return Lesson("at", f"What is at {_place(row, column)}?", f"{found[0].name} {found[0].size}" if found else "nothing")
+
+
+def image_lessons(clip: SceneClip, rng: Random) -> Iterator[Lesson]:
+    """What the induction asks about one keyframe."""
+    sentence = answers.narrative(clip)
+    yield lesson("parsing_1_1_narrative", sentence)
+    for shape in dict.fromkeys(t.shape for t in clip.things):
+        marks = [t.color for t in clip.things if t.shape == shape]
+        yield lesson("parsing_1_3_instances", answers.instances(marks), category=shape, narrative=sentence)
+    for thing in rng.sample(clip.things, 2):
+        yield lesson("parsing_2_1_attributes", answers.attributes(thing), object=thing.name)
+        others = [t for t in clip.things if t is not thing]
+        rng.shuffle(others)
+        names = ", ".join(t.name for t in others)
+        yield lesson("parsing_3_1_relations", answers.triplets(thing, others), object=thing.name, others=names)
+    for _ in range(4):
+        statement, truth = claim(clip, rng)
+        yield lesson("verification_2_visual", answers.yes_no(truth), statement=statement)
+
+
+def claim(clip: SceneClip, rng: Random) -> tuple[str, bool]:
+    """A statement about a clip, and whether it is true: as often as not, by a wrong value, a negation or both."""
+    thing = rng.choice(clip.things)
+    right, negated = rng.random() < 0.5, rng.random() < 0.5
+    topic = rng.random()
+    if topic < 0.35:
+        name = thing.name if right else _absent(clip, thing, rng)
+        return answers.exists(name, negated=negated), right != negated
+    if topic < 0.6:
+        type, value = rng.choice((("color", thing.color), ("size", thing.size), ("size", thing.size)))
+        said = value if right else rng.choice([v for v in (COLORS if type == "color" else SIZES) if v != value])
+        return answers.has_attribute(thing.name, type, said, negated=negated), right != negated
+    other = rng.choice([t for t in clip.things if t is not thing])
+    true = relation(thing, other)
+    said = true if right else rng.choice([r for r in RELATIONS if r != true])
+    return answers.related(thing.name, said, other.name, negated=negated), right != negated
+
+
+def _absent(clip: SceneClip, thing: Thing, rng: Random) -> str:
+    while True:
+        color, shape = rng.choice(((rng.choice(COLORS), thing.shape), (thing.color, rng.choice(SHAPES))))
+        if all((t.color, t.shape) != (color, shape) for t in clip.things):
+            return f"{color} {shape}"
+
+
+def clip_lessons(clip: SceneClip, rng: Random) -> Iterator[Lesson]:
+    """What the induction asks about the keyframes of one clip."""
+    yield lesson("bridging_2_event", clip.event())
+    for thing in clip.things:
+        yield lesson("parsing_1_4_kind", answers.kind(thing), object=thing.name)
+        if thing.moves or rng.random() < 0.3:
+            yield lesson("merging_2_1_action", thing.action, first=thing.name, second=thing.name)
+    thing, other = rng.choice(clip.things), rng.choice(clip.things)
+    for second in (thing, other):
+        same = answers.yes_no(thing is second)
+        yield lesson("merging_1_same_object", same, first=thing.name, second=second.name)
+
+
+def bridging_lessons(one: SceneClip, two: SceneClip, rng: Random) -> Iterator[Lesson]:
+    """What the induction asks about two clips; pairs of one name are told apart by size alone."""
+    shared = [(a, b) for a in one.things for b in two.things if a.name == b.name]
+    for _ in range(4):
+        if shared and rng.random() < 0.75:
+            a, b = rng.choice(shared)
+        else:
+            a, b = rng.choice(one.things), rng.choice(two.things)
+        yield lesson("bridging_1_same_object", answers.yes_no(a.is_same_as(b)), first=a.name, second=b.name)
+    for ordinal, clip in (("first", one), ("second", two)):
+        thing = rng.choice(clip.things)
+        yield Lesson("size in clip", f"What size is the {thing.name} in the {ordinal} clip?", thing.size)
+
+
+def text_lessons(clip: SceneClip, rng: Random) -> Iterator[Lesson]:
+    """What the induction asks about a sentence, without frames."""
+    sentence = answers.narrative(clip)
+    yield lesson("parsing_1_2_objects", answers.objects([t.shape for t in clip.things]), narrative=sentence)
+    for _ in range(2):
+        thing = rng.choice(clip.things)
+        right = rng.random() < 0.5
+        fact = answers.exists(thing.name if right else _absent(clip, thing, rng))
+        yield lesson("verification_1_text", answers.yes_no(right), narrative=sentence, fact=fact)
+
+
+def all_lessons(scene: Scene, rng: Random) -> Iterator[Lesson]:
+    """Some of every kind, for the vocabulary."""
+    clip = scene.clips[0]
+    yield from lookups(clip, rng, 6)
+    yield from image_lessons(clip, rng)
+    yield from clip_lessons(clip, rng)
+    yield from bridging_lessons(clip, scene.clips[1], rng)
+    yield from text_lessons(clip, rng)
+    yield Lesson("place", "Which place is it?", rng.choice(PLACES))
+
+
+def thinned(lessons: Sequence[Lesson], rng: Random, most: int) -> list[Lesson]:
+    """At most so many, in their order."""
+    kept = sorted(rng.sample(range(len(lessons)), min(most, len(lessons))))
+    return [lessons[i] for i in kept]

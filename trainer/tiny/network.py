@@ -1,0 +1,200 @@
+"""The tiny model's network: a stock Qwen3-VL with a small configuration, and training passes that give what it gives.
+
+Shape suffixes: B rows, T tokens, P visual tokens, D width, V vocabulary.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerFast, Qwen3VLConfig, Qwen3VLForConditionalGeneration
+
+from trainer.tiny.vocabulary import PATCH, WORD_GROUPS
+
+VISUAL_TOKENS = 16  # for each pair of frames
+_WIDTH, _LAYERS, _HEADS, _KEY_HEADS, _INNER = 192, 5, 6, 3, 448
+_QK_GAIN = 1.6  # with Qwen3's normed queries and keys and gain 1, heads this small can't look names up sharply
+_LOGIT_SCALE = 8.0
+
+
+def build_network(tokenizer: PreTrainedTokenizerFast, seed: int) -> Qwen3VLForConditionalGeneration:
+    """A freshly initialised network: weights of std 1/sqrt(fan in), as a small model wants them."""
+    torch.manual_seed(seed)
+    network = Qwen3VLForConditionalGeneration(_config(tokenizer))
+    for name, weight in network.named_parameters():
+        if weight.ndim >= 2:
+            nn.init.normal_(weight, std=_std(name, weight))
+        elif name.endswith("bias"):
+            nn.init.zeros_(weight)
+        elif "q_norm" in name or "k_norm" in name:
+            nn.init.constant_(weight, _QK_GAIN)
+    network.tie_weights()
+    generation = network.generation_config
+    generation.eos_token_id = tokenizer.convert_tokens_to_ids("<|im_end|>")
+    generation.pad_token_id = tokenizer.convert_tokens_to_ids("<|endoftext|>")
+    generation.bos_token_id = None
+    return network
+
+
+def _std(name: str, weight: Tensor) -> float:
+    if "embed_tokens" in name:
+        return float(_WIDTH**-0.5)
+    if "pos_embed" in name:
+        return 0.3
+    std = float(weight[0].numel() ** -0.5)
+    deep = name.endswith(("o_proj.weight", "down_proj.weight"))
+    return std / (0.5 * (2 * _LAYERS) ** 0.5) if deep else std
+
+
+def _config(tokenizer: PreTrainedTokenizerFast) -> Qwen3VLConfig:
+    def token(text: str) -> int:
+        return int(tokenizer.convert_tokens_to_ids(text))
+
+    head = _WIDTH // _HEADS
+    rope = {
+        "rope_type": "default",
+        "rope_theta": 10_000.0,
+        "mrope_section": [head // 4, head // 8, head // 8],
+        "mrope_interleaved": True,
+    }
+    text = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": _WIDTH,
+        "intermediate_size": _INNER,
+        "num_hidden_layers": _LAYERS,
+        "num_attention_heads": _HEADS,
+        "num_key_value_heads": _KEY_HEADS,
+        "head_dim": head,
+        "max_position_embeddings": 1024,
+        "bos_token_id": token("<|endoftext|>"),
+        "eos_token_id": token("<|im_end|>"),
+        "pad_token_id": token("<|endoftext|>"),
+        "tie_word_embeddings": True,
+        "rope_parameters": rope,
+    }
+    vision = {
+        "depth": 2,
+        "hidden_size": 128,
+        "intermediate_size": 256,
+        "num_heads": 4,
+        "in_channels": 3,
+        "patch_size": PATCH,
+        "spatial_merge_size": 1,
+        "temporal_patch_size": 2,
+        "out_hidden_size": _WIDTH,
+        "num_position_embeddings": VISUAL_TOKENS,  # learned and absolute: a visual token must contain where it is
+        "deepstack_visual_indexes": [],
+        "rope_parameters": {"rope_type": "axial", "rope_theta": 100.0},
+    }
+    return Qwen3VLConfig(
+        text_config=text,
+        vision_config=vision,
+        image_token_id=token("<|image_pad|>"),
+        video_token_id=token("<|video_pad|>"),
+        vision_start_token_id=token("<|vision_start|>"),
+        vision_end_token_id=token("<|vision_end|>"),
+        tie_word_embeddings=True,
+        eos_token_id=token("<|im_end|>"),
+        pad_token_id=token("<|endoftext|>"),
+    )
+
+
+def see(network: Qwen3VLForConditionalGeneration, pixels: Tensor) -> Tensor:
+    """Visual tokens of 4 x 4 grids, P x D: what the stock vision tower gives, without its loop over pictures."""
+    tower = network.model.visual
+    count = pixels.shape[0] // VISUAL_TOKENS
+    places = torch.arange(VISUAL_TOKENS)
+    cos, sin = tower.rotary_pos_emb(pixels, torch.stack([places // 4, places % 4], 1))
+    cos, sin = cos[None, :, None], sin[None, :, None]
+    kernel = tower.patch_embed.proj
+    x = F.linear(pixels, kernel.weight.reshape(kernel.weight.shape[0], -1), kernel.bias)
+    x = x.view(count, VISUAL_TOKENS, -1) + tower.pos_embed.weight
+    for block in tower.blocks:
+        heads = block.attn.qkv(block.norm1(x)).view(count, VISUAL_TOKENS, 3, block.attn.num_heads, -1)
+        q, k, v = heads.unbind(2)
+        q, k = q * cos + _turned(q) * sin, k * cos + _turned(k) * sin
+        q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
+        mixed = F.scaled_dot_product_attention(q, k, v, scale=block.attn.scaling)
+        x = x + block.attn.proj(mixed.transpose(1, 2).reshape(count, VISUAL_TOKENS, -1))
+        x = x + block.mlp(block.norm2(x))
+    return tower.merger(x.reshape(count * VISUAL_TOKENS, -1))  # type: ignore[no-any-return]
+
+
+def _turned(x: Tensor) -> Tensor:
+    half = x.shape[-1] // 2
+    return torch.cat((-x[..., half:], x[..., :half]), -1)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows of lessons that share one visual prefix each; `segments` is 0 for the prefix, -1 for padding."""
+
+    ids: Tensor  # B x T
+    labels: Tensor  # B x T, -100 where nothing is learned
+    segments: Tensor  # B x T
+    positions: Tensor  # 3 x B x T
+    pixels: Tensor  # P x pixels of a patch
+    words: Tensor  # P x groups: what each visual token shows, -100 where it can't be told
+
+
+def predict(network: Qwen3VLForConditionalGeneration, batch: Batch, visual: Tensor) -> Tensor:
+    """Logits at the positions that predict a label, N x V. A lesson sees the prefix and itself only."""
+    ids, segments = batch.ids, batch.segments
+    embedded = network.model.language_model.embed_tokens(ids)
+    shown = (ids == network.config.image_token_id) | (ids == network.config.video_token_id)
+    embedded = embedded.masked_scatter(shown[..., None], visual)
+    mask = (segments[:, None, :] == 0) | (segments[:, None, :] == segments[:, :, None])
+    mask &= torch.ones(ids.shape[1], ids.shape[1], dtype=torch.bool).tril()
+    hidden = network.model.language_model(
+        inputs_embeds=embedded, attention_mask=mask[:, None], position_ids=batch.positions, use_cache=False
+    ).last_hidden_state
+    return network.lm_head(hidden[:, :-1][batch.labels[:, 1:] != -100])  # type: ignore[no-any-return]
+
+
+def lesson_loss(logits: Tensor, batch: Batch) -> Tensor:
+    """Mean token loss in which an answer weighs the square root of its length, so that lists don't drown yes and no."""
+    labels = batch.labels[:, 1:]
+    chosen = labels != -100
+    losses = F.cross_entropy(logits, labels[chosen], reduction="none")
+    rows = torch.arange(labels.shape[0])[:, None].expand_as(labels)[chosen]
+    answers = rows * 10_000 + batch.segments[:, 1:][chosen]
+    _, which, lengths = torch.unique(answers, return_inverse=True, return_counts=True)
+    weights = lengths[which].float().rsqrt()
+    return (losses * weights).sum() / weights.sum()
+
+
+def word_ids(tokenizer: PreTrainedTokenizerFast) -> list[Tensor]:
+    """For each word group the ids of its words, each of which is one token."""
+    encoded = [[tokenizer.encode(f" {w}", add_special_tokens=False) for w in group] for group in WORD_GROUPS]
+    assert all(len(ids) == 1 for group in encoded for ids in group), "a word of the world is not one token"
+    return [torch.tensor([ids[0] for ids in group]) for group in encoded]
+
+
+def words_loss(
+    network: Qwen3VLForConditionalGeneration, visual: Tensor, words: Tensor, groups: list[Tensor]
+) -> tuple[Tensor, list[float]]:
+    """Every visual token must point at the text embeddings of the words it shows: the loss, and accuracy by group.
+
+    The language model's own embeddings are the classifier, one soft-max a group; a cell without a thing must say
+    "nothing" in the groups of a thing's properties, else it would answer look-ups by name.
+    """
+    embeddings = network.model.language_model.embed_tokens.weight
+    loss = visual.new_zeros(())
+    accuracy = []
+    for k, group in enumerate(groups):
+        of_thing = 1 <= k <= 4
+        classes = torch.cat([group, groups[0][:1]]) if of_thing else group
+        target = torch.where(words[:, 0] == 0, len(group), words[:, k]) if of_thing else words[:, k]
+        weight = torch.ones(len(classes))
+        if of_thing:
+            weight[-1] = 0.3
+        elif k == 0:
+            weight[1] = 3.0
+        known = target >= 0
+        if not known.any():
+            continue
+        logits = _LOGIT_SCALE * visual[known] @ embeddings[classes].T
+        loss = loss + F.cross_entropy(logits, target[known], weight=weight)
+        accuracy.append((logits.argmax(1) == target[known]).float().mean().item())
+    return loss, accuracy

@@ -1,0 +1,229 @@
+"""Training of the tiny model: stage 0 aligns what is seen with words, stage 1 teaches lessons, look-ups first.
+
+Two single-threaded processes, each with half of a batch and one all-reduce a step, use two cores better than two
+threads do. Every step's data come from the seed and the step's number, so a stopped training goes on where it was.
+"""
+
+import json
+import os
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerFast, Qwen3VLForConditionalGeneration
+
+from trainer.tiny.lessons import View
+from trainer.tiny.network import Batch, build_network, lesson_loss, predict, see, word_ids, words_loss
+from trainer.tiny.rows import Row, collate, patches, sample_row, shown_words
+from trainer.tiny.vocabulary import build_processor, build_tokenizer
+from trainer.world.scene import Scene
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A part of stage 1: until which share of its steps, in which views, and how many of the lessons are look-ups."""
+
+    until: float
+    views: Mapping[View, float]
+    looks: float
+    rows: int = 6  # for each process
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """All that decides the weights."""
+
+    seed: int = 0
+    align_steps: int = 300
+    lesson_steps: int = 5000
+    align_rate: float = 2e-3
+    rate: float = 1.5e-3
+    hold: float = 0.4  # the share of stage 1 at the full rate, before it falls to a fiftieth
+    align_weight: float = 0.1  # of stage 0's loss during stage 1
+    phases: tuple[Phase, ...] = (
+        Phase(0.25, {"image": 0.6, "clip": 0.35, "text": 0.05}, looks=0.6),
+        Phase(0.5, {"image": 0.45, "clip": 0.3, "clips": 0.15, "text": 0.1}, looks=0.3),
+        Phase(1.0, {"image": 0.45, "clip": 0.2, "clips": 0.25, "text": 0.1}, looks=0.12),
+    )
+
+
+class Training:
+    """One process of a training; `rank` 0 writes the log and the checkpoints."""
+
+    def __init__(self, recipe: Recipe, folder: Path, rank: int, world: int) -> None:
+        self.recipe, self.folder, self.rank, self.world = recipe, folder, rank, world
+        self.tokenizer: PreTrainedTokenizerFast = build_tokenizer()
+        self.network: Qwen3VLForConditionalGeneration = build_network(self.tokenizer, recipe.seed)
+        self.groups = word_ids(self.tokenizer)
+        self.step = 0
+        self.seconds = 0.0
+        self.optimizer = self._fresh_optimizer()
+
+    def run(self) -> None:
+        """Train from the last checkpoint to the end."""
+        self._resume()
+        total = self.recipe.align_steps + self.recipe.lesson_steps
+        started, since = self.seconds, time.monotonic()
+        while self.step < total:
+            loss, accuracy = self._align() if self.step < self.recipe.align_steps else (self._teach(), [])
+            self.step += 1
+            self.seconds = started + time.monotonic() - since
+            if self.step == self.recipe.align_steps:
+                self.optimizer = self._fresh_optimizer()
+            if self.step % 50 == 0:
+                self._log({"loss": round(loss, 4), "aligned": [round(a, 3) for a in accuracy]})
+            if self.step % 500 == 0 or self.step == total:
+                self._log({"exact_match": self.examine()} if self.rank == 0 else {})
+                self._save()
+
+    def export(self, folder: Path) -> None:
+        """Write the model as an ordinary checkpoint: fp16 safetensors, tokenizer, processor."""
+        network = build_network(self.tokenizer, self.recipe.seed)
+        network.load_state_dict(self.network.state_dict())
+        network.half().save_pretrained(folder)
+        build_processor(self.tokenizer).save_pretrained(folder)
+        (folder / "stsg.json").write_text(json.dumps({"prompts": "compact", "frames": "video", "fps": 1.0}) + "\n")
+
+    @torch.no_grad()
+    def examine(self, scenes: int = 40) -> dict[str, float]:
+        """Exact match by kind of lesson on validation scenes, with the right beginning of each answer given."""
+        hits: dict[str, list[bool]] = defaultdict(list)
+        for seed in range(scenes):
+            scene, rng = Scene.generate(seed, split="validation"), Random(seed)
+            for view in ("image", "clip", "clips", "text"):
+                row = sample_row(scene, view, rng, looks=0.3 if view == "image" else 0.0)
+                for kind, hit in zip((x.kind for x in row.lessons), self._graded(row), strict=True):
+                    hits[kind].append(hit)
+        return {kind: round(sum(found) / len(found), 3) for kind, found in sorted(hits.items())}
+
+    def _graded(self, row: Row) -> list[bool]:
+        batch = collate(self.tokenizer, [row])
+        logits = predict(self.network, batch, self._see(batch))
+        chosen = batch.labels[0, 1:] != -100
+        right = (logits.argmax(-1) == batch.labels[0, 1:][chosen]).tolist()
+        graded = [True] * len(row.lessons)
+        for segment, hit in zip(batch.segments[0, 1:][chosen].tolist(), right, strict=True):
+            graded[segment - 1] &= hit
+        return graded
+
+    def _see(self, batch: Batch) -> Tensor:
+        return see(self.network, batch.pixels) if len(batch.pixels) else torch.zeros(0, self.network.config.text_config.hidden_size)
+
+    def _align(self) -> tuple[float, list[float]]:
+        """Stage 0: visual tokens against the text embeddings of what they show."""
+        rng = self._rng()
+        pictures, words = [], []
+        for _ in range(24):
+            row = sample_row(self._scene(rng), rng.choices(("image", "clip"), (0.4, 0.6))[0], rng)  # type: ignore[arg-type]
+            pictures.append(patches(row.frames))
+            words.append(shown_words(row.clips[0], still=row.view == "image"))
+        visual = see(self.network, torch.cat([torch.from_numpy(p) for p in pictures]))
+        loss, accuracy = words_loss(self.network, visual, torch.cat([torch.from_numpy(w) for w in words]), self.groups)
+        done = self.step / self.recipe.align_steps
+        self._descend(loss, self.recipe.align_rate * min(1, (self.step + 1) / 40) * max(0.05, min(1, (1 - done) * 2)))
+        return loss.item(), accuracy
+
+    def _teach(self) -> float:
+        """Stage 1: lessons about frames."""
+        recipe, step = self.recipe, self.step - self.recipe.align_steps
+        done = step / recipe.lesson_steps
+        phase = next(p for p in recipe.phases if done < p.until)
+        rng = self._rng()
+        views = rng.choices(list(phase.views), list(phase.views.values()), k=phase.rows)
+        rows = [sample_row(self._scene(rng), view, rng, looks=phase.looks) for view in views]
+        batch = collate(self.tokenizer, rows)
+        visual = self._see(batch)
+        loss = lesson_loss(predict(self.network, batch, visual), batch)
+        aligned = words_loss(self.network, visual, batch.words, self.groups)[0] if len(batch.words) else 0.0
+        fall = 1.0 if done < recipe.hold else max(0.02, (1 - done) / (1 - recipe.hold))
+        self._descend(loss + recipe.align_weight * aligned, recipe.rate * min(1, (step + 1) / 60) * fall)
+        return loss.item()
+
+    def _rng(self) -> Random:
+        return Random(f"{self.recipe.seed}:{self.step}:{self.rank}")
+
+    def _scene(self, rng: Random) -> Scene:
+        return Scene.generate(rng.getrandbits(48), split="train")
+
+    def _descend(self, loss: Tensor, rate: float) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        parameters = [p for g in self.optimizer.param_groups for p in g["params"]]
+        if self.world > 1:
+            _average(parameters, self.world)
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group["factor"]
+        self.optimizer.step()
+
+    def _fresh_optimizer(self) -> torch.optim.AdamW:
+        named = list(self.network.named_parameters())
+        if self.step < self.recipe.align_steps:
+            named = [(n, p) for n, p in named if ".visual." in n or "embed_tokens" in n]
+        gains = [p for n, p in named if "q_norm" in n or "k_norm" in n]
+        matrices = [p for n, p in named if p.ndim >= 2 and "embed" not in n]
+        rest = [p for n, p in named if not any(p is q for q in (*gains, *matrices))]
+        groups = [
+            {"params": matrices, "weight_decay": 0.05, "factor": 1.0},
+            {"params": rest, "weight_decay": 0.0, "factor": 1.0},
+            {"params": gains, "weight_decay": 0.0, "factor": 4.0},
+        ]
+        return torch.optim.AdamW([g for g in groups if g["params"]], lr=1e-3, betas=(0.9, 0.98), fused=True)
+
+    def _resume(self) -> None:
+        file = self.folder / "state.pt"
+        if file.exists():
+            state: dict[str, Any] = torch.load(file, weights_only=True)
+            self.network.load_state_dict(state["network"])
+            self.step, self.seconds = state["step"], state["seconds"]
+            self.optimizer = self._fresh_optimizer()
+            self.optimizer.load_state_dict(state["optimizer"])
+
+    def _save(self) -> None:
+        if self.rank:
+            return
+        state = {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
+        part = self.folder / "state.part"
+        torch.save(state | {"step": self.step, "seconds": self.seconds}, part)
+        part.replace(self.folder / "state.pt")
+
+    def _log(self, told: Mapping[str, Any]) -> None:
+        if self.rank == 0:
+            row = json.dumps({"step": self.step, "minutes": round(self.seconds / 60, 2), **told})
+            with (self.folder / "log.jsonl").open("a") as log:
+                log.write(row + "\n")
+            print(row, flush=True)
+
+
+def _average(parameters: Sequence[nn.Parameter], world: int) -> None:
+    """The mean of all processes' gradients, in one all-reduce."""
+    for p in parameters:
+        if p.grad is None:
+            p.grad = torch.zeros_like(p)
+    flat = torch.cat([p.grad.reshape(-1) for p in parameters if p.grad is not None])
+    dist.all_reduce(flat)
+    flat /= world
+    at = 0
+    for p in parameters:
+        p.grad = flat[at : at + p.numel()].view_as(p)
+        at += p.numel()
+
+
+def work(rank: int, world: int, recipe: Recipe, folder: Path, target: Path | None) -> None:
+    """One process of the training; the first one exports the model to `target` at the end."""
+    torch.set_num_threads(1)
+    if world > 1:
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+        rendezvous = f"file://{folder.resolve()}/rendezvous"
+        dist.init_process_group("gloo", rank=rank, world_size=world, init_method=rendezvous)
+    training = Training(recipe, folder, rank, world)
+    training.run()
+    if rank == 0 and target is not None:
+        training.export(target)
