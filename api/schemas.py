@@ -17,17 +17,25 @@ class Body(BaseModel):
 
 
 class Splitting(Body):
-    """How a video is cut into clips and keyframes (STEP Sec. 3.1, Visual Splitting)."""
+    """How a video is cut into clips and keyframes (STEP Sec. 3.1, Visual Splitting); times in seconds."""
+
+    min_clip: Annotated[float, Field(strict=False, ge=0, le=60)] = 0.5
+    max_clip: Annotated[float, Field(strict=False, ge=1, le=600)] = 30.0
+    keyframe_every: Annotated[float, Field(strict=False, ge=0.1, le=600)] = 4.0
+    min_keyframes: Annotated[int, Field(ge=1, le=32)] = 2
+    max_keyframes: Annotated[int, Field(ge=1, le=32)] = 8
+    max_side: Annotated[int, Field(ge=16, le=2048, description="Of a keyframe, in pixels.")] = 512
 
 
 class Switches(Body):
-    """Which stages of the induction run (STEP Table 4), and how the video is split."""
+    """Which stages of the induction run (STEP Table 4), and how the video is split; unset ones suit the model."""
 
     splitting: bool = True
     parsing: bool = True
     verification: bool = True
     merging: bool = True
     bridging: bool = True
+    splitting_options: Splitting = Splitting()
 
 
 class RunRequest(Body):
@@ -70,6 +78,10 @@ class Job(BaseModel):
     created_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.state in ("succeeded", "failed", "cancelled")
 
 
 class Run(Job):

@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from neo4j import Driver, Record, RoutingControl
+from neo4j import Driver
 
+from graphdb.connection import read
 from graphdb.cypher import cypher
 from model.rationale.walk import EDGE_KINDS, ClipFacts, EdgeKind, Entity, Hop, Setting, Slot, Stopped, Walk
 from model.stsg import object_name
 
 _BATCH = 2000
+_Row = Mapping[str, Any]
 _LEFT_OPEN: dict[Slot, str] = {  # which ends of the first edge the question has to mention
     "value": "source",
     "owner": "none",
@@ -84,7 +86,7 @@ def walk_orders(driver: Driver, orders: Sequence[WalkOrder], rng: Random) -> lis
 
 def load_settings(driver: Driver, run_ids: Sequence[str]) -> dict[str, Setting]:
     """The background of each run's questions; a run without clips is left out."""
-    rows = _read(driver, "walk_setting", graph_ids=list(run_ids))
+    rows = read(driver, cypher("walk_setting"), graph_ids=list(run_ids))
     clips: dict[str, list[ClipFacts]] = {}
     videos: dict[str, str] = {}
     for row in rows:
@@ -113,10 +115,11 @@ def _start(driver: Driver, orders: Sequence[WalkOrder], draws: Sequence[float]) 
         }
         for run_id, groups in graphs.items()
     ]
-    return {row["walk"]: _first(orders[row["walk"]], row) for row in _read(driver, "walk_start", graphs=parameters)}
+    rows = read(driver, cypher("walk_start"), graphs=parameters)
+    return {row["walk"]: _first(orders[row["walk"]], row) for row in rows}
 
 
-def _first(order: WalkOrder, row: Record) -> _Growing:
+def _first(order: WalkOrder, row: _Row) -> _Growing:
     entities = {found[0]: _entity(order.run_id, found) for found in (row["source"], row["target"]) if found}
     source, target = row["source"][0], row["target"] and row["target"][0]
     hop = _hop(order.run_id, row, entities[source], entities.get(target), row["start"], row["end"])
@@ -133,11 +136,11 @@ def _expand(driver: Driver, growing: Mapping[int, _Growing], step: int, draws: M
         groups.setdefault(tuple(walk.open), []).append(listed)
     parameters = [{"open": list(mentioned), "walks": walks} for mentioned, walks in groups.items()]
     for at in range(0, len(parameters), _BATCH):
-        for row in _read(driver, "walk_step", groups=parameters[at : at + _BATCH]):
+        for row in read(driver, cypher("walk_step"), groups=parameters[at : at + _BATCH]):
             _take(growing[row["walk"]], row)
 
 
-def _take(walk: _Growing, row: Record) -> None:
+def _take(walk: _Growing, row: _Row) -> None:
     run_id, expanded, entered = walk.order.run_id, row["expanded"], row["entered"]
     here, there = walk.entities[expanded], _entity(run_id, row["other"]) if entered else None
     ends = (here, there, row["start"], row["end"])
@@ -155,7 +158,7 @@ def _take(walk: _Growing, row: Record) -> None:
 
 
 def _hop(
-    run_id: str, row: Record, source: Entity, target: Entity | None, start: str, end: str, expanded: str = ""
+    run_id: str, row: _Row, source: Entity, target: Entity | None, start: str, end: str, expanded: str = ""
 ) -> Hop:
     attribute = row["kind"] == "ATTRIBUTE"
     return Hop(
@@ -179,7 +182,3 @@ def _entity(run_id: str, found: Sequence[Any]) -> Entity:
 
 def _local(run_id: str, id: str) -> str:
     return id.removeprefix(f"{run_id}/")
-
-
-def _read(driver: Driver, statement: str, **parameters: Any) -> list[Record]:
-    return driver.execute_query(cypher(statement), parameters, routing_=RoutingControl.READ).records

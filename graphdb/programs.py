@@ -8,10 +8,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from neo4j import Driver, RoutingControl
+from neo4j import Driver
 
+from graphdb.connection import read
 from graphdb.cypher import cypher
-from model.rationale.english import clip_name
+from model.rationale.english import clip_name, deed
 from model.rationale.program import Op, Outcome, Program, inputs, settle
 from model.stsg import object_name
 
@@ -84,16 +85,17 @@ def _call(driver: Driver, rows: Mapping[str, Mapping[str, Any]], known: dict[str
     for kind, listed in kinds.items():
         for start in range(0, len(listed), _BATCH):
             batch = listed[start : start + _BATCH]
-            parameters = {"rows": [{**row, "i": i} for i, (_, row) in enumerate(batch)]}
-            records = driver.execute_query(cypher(f"program_{kind}"), parameters, routing_=RoutingControl.READ).records
-            for record in records:
-                known[batch[record["i"]][0]] = _elements(kind, record["found"])
+            parameters = [{**row, "i": i} for i, (_, row) in enumerate(batch)]
+            for found in read(driver, cypher(f"program_{kind}"), rows=parameters):
+                known[batch[found["i"]][0]] = _elements(kind, found["found"])
 
 
 def _elements(kind: str, found: Sequence[Any]) -> list[Any]:
-    """A statement's set as program values: objects are told by name, and clips of answers by their number in words."""
+    """A statement's set as program values: objects, motions and clips in answers are told in words."""
     if kind == "name":
         return sorted({object_name(category, mark or "") for category, mark in found})
+    if kind == "action":
+        return sorted({deed(predicate, target) for predicate, target in found})
     if kind == "other_clip":
         return [clip_name(index) for index in sorted(found)]
     return sorted(found)

@@ -24,6 +24,7 @@ _RUNS_AT_ONCE = 32
 _ROUNDS = 5
 _SWEEPS = 6
 _WALKS_FOR_ONE = 3  # in the first round; each further round doubles it
+_MOST_WALKS = 4000  # for one run and number of steps in one round
 _FAIR_TRIAL = 24  # walks after which a run that gave next to nothing is let go
 _POOR = 50  # next to nothing: less than one in so many of what was wanted
 _Key = tuple[str, int]  # run and number of steps
@@ -128,7 +129,7 @@ def _from_chunk(driver: Driver, missing: dict[_Key, int], rng: Random, temporal:
         if not missing:
             return
         before = dict(missing)
-        tries = {key: _WALKS_FOR_ONE * 2**turn * count for key, count in missing.items()}
+        tries = {key: min(_WALKS_FOR_ONE * 2**turn * count, _MOST_WALKS) for key, count in missing.items()}
         trials = _walk(driver, tries, settings, rng, temporal)
         made.report.walks += len(trials)
         for trial, judged in zip(trials, _judge(driver, trials, settings), strict=True):

@@ -6,9 +6,10 @@ from fastapi import APIRouter, Header, Query, Request, Response
 
 from api import events, views
 from api.deps import ServiceDep
-from api.errors import not_found, problem_responses
+from api.errors import conflict, problem_responses
 from api.paging import After, Limit, Page, page
 from api.schemas import Event, Run, RunRequest, State
+from graphdb import jobs
 from workers import flows
 
 router = APIRouter(prefix="/v1", tags=["runs"])
@@ -33,7 +34,7 @@ def list_runs(
     video_id: Annotated[str | None, Query(description="Only runs of this video.")] = None,
 ) -> Page[Run]:
     """Runs, newest first."""
-    found = flows.list_runs(service, limit=limit + 1, after=after, state=state, video_id=video_id)
+    found = jobs.list_jobs(service.driver, "Run", limit=limit + 1, after=after, state=state, video_id=video_id)
     return page([views.run_of(r) for r in found], limit)
 
 
@@ -46,23 +47,30 @@ def get_run(service: ServiceDep, run_id: str) -> Run:
 @router.post("/runs/{run_id}/cancel", responses=problem_responses(404, 409))
 def cancel_run(service: ServiceDep, run_id: str) -> Run:
     """Stop the run; a run that has ended can't be stopped."""
-    views.run(service, run_id)
-    return views.run_of(flows.cancel(service, run_id))
+    run = views.run(service, run_id)
+    job = flows.cancel(service, run_id)
+    if job is None:
+        raise conflict("run_has_ended", f"The run has {run.state} already.", "Start another, or retry this one.")
+    return views.run_of(job)
 
 
 @router.post("/runs/{run_id}/retry", status_code=202, responses=problem_responses(404, 409))
 def retry_run(service: ServiceDep, run_id: str, response: Response) -> Run:
     """Take up a failed or cancelled run again, from the last clip and stage that were stored."""
-    views.run(service, run_id)
+    run = views.run(service, run_id)
+    job = flows.retry(service, run_id)
+    if job is None:
+        raise conflict("run_not_ended_badly", f"The run is {run.state}.", "Only a failed or cancelled run can be retried.")
     response.headers["Location"] = f"/v1/runs/{run_id}"
-    return views.run_of(flows.retry(service, run_id))
+    return views.run_of(job)
 
 
 @router.delete("/runs/{run_id}", status_code=204, responses=problem_responses(404, 409))
 def delete_run(service: ServiceDep, run_id: str) -> None:
     """Delete the run, its graph and its files; one that is at work has to be cancelled first."""
     views.run(service, run_id)
-    flows.delete_run(service, run_id)
+    if not flows.delete_job(service, run_id):
+        raise conflict("run_at_work", "The run is at work.", f"Cancel it first: POST /v1/runs/{run_id}/cancel.")
 
 
 @router.get("/runs/{run_id}/events", response_model=Page[Event], responses=problem_responses(404, 422))
@@ -81,9 +89,9 @@ def run_events(
     views.run(service, run_id)
     if "text/event-stream" in request.headers.get("accept", ""):
         return events.stream(
-            lambda seq: [views.event_of(e) for e in flows.events(service, run_id, after=seq, limit=100)],
+            lambda seq: [views.event_of(e) for e in jobs.events(service.driver, run_id, after=seq, limit=100)],
             lambda: views.run(service, run_id).ended,
             last_event_id if last_event_id is not None else after,
         )
-    found = flows.events(service, run_id, after=after, limit=limit + 1)
+    found = jobs.events(service.driver, run_id, after=after, limit=limit + 1)
     return page([views.event_of(e) for e in found], limit)

@@ -5,6 +5,6 @@ CYPHER 25
 UNWIND $rows AS row
 CALL (row) {
   MATCH (:Object {id: row.of})-[:MOTION*0..]->(:Object)-[m:MOTION]->(:Object)
-  RETURN collect(DISTINCT m.predicate + CASE coalesce(m.target, '') WHEN '' THEN '' ELSE ' ' + m.target END) AS found
+  RETURN collect(DISTINCT [m.predicate, coalesce(m.target, '')]) AS found
 }
 RETURN row.i AS i, found

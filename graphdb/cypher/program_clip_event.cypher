@@ -5,7 +5,7 @@ CYPHER 25
 UNWIND $rows AS row
 CALL (row) {
   MATCH (c:Clip {graph_id: row.graph_id})<-[e:EVENT]-(:Video)
-  WHERE e.graph_id = row.graph_id AND e.description = row.description
+  WHERE c.index IS NOT NULL AND e.graph_id = row.graph_id AND e.description = row.description
   RETURN collect(DISTINCT c.index) AS found
 }
 RETURN row.i AS i, found

@@ -5,7 +5,7 @@ CYPHER 25
 UNWIND $rows AS row
 CALL (row) {
   MATCH (c:Clip {graph_id: row.graph_id})
-  WHERE c.t_start <= row.t_from AND row.t_to <= c.t_end
+  WHERE c.index IS NOT NULL AND c.t_start <= row.t_from AND row.t_to <= c.t_end
   RETURN collect(DISTINCT c.index) AS found
 }
 RETURN row.i AS i, found

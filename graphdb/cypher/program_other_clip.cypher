@@ -7,7 +7,7 @@ MATCH (here:Object {id: row.of})
 CALL (here) {
   MATCH (here)-[:REFERENCE|MOTION*0..]-(e:Object)
   WITH DISTINCT here, e
-  WHERE e.clip <> here.clip
+  WHERE e.clip <> here.clip AND NOT EXISTS { (:Object)-[:MOTION]->(e) }
   RETURN collect(DISTINCT e.clip) AS found
 }
 RETURN row.i AS i, found

@@ -3,7 +3,7 @@
 // One row for each clip, in order. An entity is the first state of an object: no motion leads to it.
 CYPHER 25
 UNWIND $graph_ids AS graph_id
-MATCH (c:Clip {graph_id: graph_id})
+MATCH (c:Clip {graph_id: graph_id}) WHERE c.index IS NOT NULL
 CALL (c) {
   MATCH (:Video)-[e:EVENT {graph_id: c.graph_id}]->(c)
   WITH e ORDER BY e.description

@@ -8,13 +8,14 @@ CYPHER 25
 UNWIND $graphs AS g
 CALL (g) {
   MATCH (e:Object {graph_id: g.graph_id})
-  WHERE NOT EXISTS { (:Object)-[:MOTION]->(e) }
+  WHERE e.clip IS NOT NULL AND NOT EXISTS { (:Object)-[:MOTION]->(e) }
   MATCH (e)-[:MOTION*0..]->(s:Object)-[r:ATTRIBUTE|RELATION|MOTION|REFERENCE]->(b)
   WITH e, s, r, b, type(r) AS kind
   CALL (kind, b) {
     WHEN kind IN ['ATTRIBUTE', 'MOTION'] THEN { RETURN null AS f }
     ELSE { MATCH (f:Object)-[:MOTION*0..]->(b) WHERE NOT EXISTS { (:Object)-[:MOTION]->(f) } RETURN f }
   }
+  WITH * WHERE f IS NULL OR f <> e
   WITH e, f, s, r, b, kind, coalesce(r.predicate, b.type, '') AS label,
        CASE WHEN f IS NULL THEN coalesce(r.target, b.value, '') ELSE '' END AS value
   ORDER BY s.id, b.id

@@ -1,7 +1,7 @@
 """The four operations of STEP Sec. 3.1 in a row, with a switch for each row of its Table 4."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
 from model.induction.bridging import bridge_clips
@@ -28,7 +28,11 @@ class InductionOptions:
     verification: bool = True
     merging: bool = True
     bridging: bool = True
-    how_to_split: SplittingOptions = field(default_factory=SplittingOptions)
+    splitting_options: SplittingOptions = field(default_factory=SplittingOptions)
+
+    def how_to_split(self) -> SplittingOptions:
+        """The splitting options; without splitting there are no cuts."""
+        return self.splitting_options if self.splitting else replace(self.splitting_options, cuts=False)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -36,8 +40,8 @@ class InductionOptions:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """The options that `to_dict` gave; left-out ones have their defaults."""
-        switches = {k: v for k, v in data.items() if k != "how_to_split"}
-        return cls(**switches, how_to_split=SplittingOptions(**data.get("how_to_split", {})))
+        switches = {k: v for k, v in data.items() if k != "splitting_options"}
+        return cls(**switches, splitting_options=SplittingOptions(**data.get("splitting_options", {})))
 
 
 def induce_clip(clip: Clip, llm: VideoLLM, options: InductionOptions) -> tuple[SceneGraph, Rejects]:

@@ -69,9 +69,7 @@ def _edge(hop: Hop) -> dict[str, str]:
 
 
 def _which(teller: Teller, entity: Entity, hop: Hop) -> str:
-    """The noun that is asked for; an object that is alone in its clip needs no looking for."""
-    if len(teller.setting.clip(entity.clip).names) < 2:
-        raise Unclear("trivial")
+    """The noun that is asked for."""
     teller.require_needed(entity, hop)
     return teller.noun(entity)
 

@@ -121,6 +121,11 @@ def ask_attribute(type: str, mention: str, plural: bool) -> str:
     return f"what is the {tidy(type)} of {mention}"
 
 
+def deed(predicate: str, target: str) -> str:
+    """A motion with what it acts upon, if anything: "jumping on the bed"."""
+    return f"{tidy(predicate)} {the(target)}" if tidy(target) else tidy(predicate)
+
+
 def same_as(plural: bool) -> str:
     """The verb phrase of identity across clips."""
     return "are the same objects as" if plural else "is the same object as"

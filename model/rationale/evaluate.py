@@ -5,7 +5,7 @@ Shares no code with the composer or with the Cypher interpreter, so that an erro
 
 from collections.abc import Callable, Mapping
 
-from model.rationale.english import clip_name
+from model.rationale.english import clip_name, deed
 from model.rationale.program import Op, Outcome, Program, inputs, settle
 from model.stsg import ObjectNode, SceneGraph
 
@@ -98,7 +98,7 @@ class Evaluator:
         return {p for s, p, o in self._related if s == values["of"] and o == values["to"]}
 
     def _action(self, _: Op, values: Mapping[str, Element]) -> set[Element]:
-        return {" ".join(filter(None, motion)) for motion in self._motions(str(values["of"]))}
+        return {deed(*motion) for motion in self._motions(str(values["of"]))}
 
     def _target(self, op: Op, values: Mapping[str, Element]) -> set[Element]:
         return {t for p, t in self._motions(str(values["of"])) if p == op["predicate"] and t}
@@ -147,11 +147,12 @@ def _entities(graph: SceneGraph) -> dict[str, set[str]]:
 def _identities(
     graph: SceneGraph, states: Mapping[str, set[str]], owners: Mapping[str, list[str]]
 ) -> dict[str, set[str]]:
-    """Each entity with all entities that references join it to, over any number of clips."""
+    """Each entity with all entities that references, or a state in common, join it to over any number of clips."""
     near: dict[str, list[str]] = {}
-    for r in graph.references:
-        for here in owners.get(r.here, ()):
-            for there in owners.get(r.there, ()):
+    joined = [(r.here, r.there) for r in graph.references] + [(state, state) for state in owners]
+    for one, two in joined:
+        for here in owners.get(one, ()):
+            for there in owners.get(two, ()):
                 near.setdefault(here, []).append(there)
                 near.setdefault(there, []).append(here)
     return {first: _reachable(first, near) for first in states}

@@ -33,7 +33,6 @@ Program = tuple[Op, ...]
 REGISTERS = ("of", "to", "clip")
 
 Reason = Literal["ambiguous", "no_answer", "leaks_answer", "trivial", "duplicate", "stuck"]
-REASONS: tuple[Reason, ...] = ("ambiguous", "no_answer", "leaks_answer", "trivial", "duplicate", "stuck")
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,8 +112,9 @@ class Teller:
 
     def require_needed(self, entity: Entity, hop: Hop) -> None:
         """A description of which the noun alone says everything is no step."""
-        alone = self.setting.clip(entity.clip).categories.count(entity.category) == 1
-        if entity.id in self.narrow and alone:
+        categories = self.setting.clip(entity.clip).categories
+        alone = categories.count(entity.category) if entity.id in self.narrow else len(categories)
+        if alone == 1:
             raise Unclear("trivial")
         if hop.kind == "ATTRIBUTE" and english.content_words(hop.value) <= english.content_words(entity.name):
             raise Unclear("trivial")

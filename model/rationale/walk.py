@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
+from model.rationale.english import deed
 from model.stsg import object_name
 
 EdgeKind = Literal["ATTRIBUTE", "RELATION", "MOTION", "REFERENCE"]
@@ -61,7 +62,7 @@ class Hop:
     @property
     def deed(self) -> str:
         """A motion with what it acts upon, in one phrase."""
-        return " ".join(filter(None, (self.predicate, self.value)))
+        return deed(self.predicate, self.value)
 
     def other(self, entity: str) -> Entity:
         """The entity at the other end."""

@@ -2,7 +2,7 @@
 
 from neo4j import Driver
 
-from graphdb import graphs
+from graphdb import graphs, videos
 from model.stsg import Attribute, Clip, Event, Kind, Motion, ObjectNode, Reference, Relation, SceneGraph
 
 VIDEO = "vid_" + "0" * 24
@@ -59,5 +59,6 @@ SMALL = SceneGraph(
 def store(driver: Driver, run_id: str, graph: SceneGraph, video_id: str = VIDEO) -> None:
     """Saves a graph as the service does, with one clip for each event."""
     clips = [Clip(e.clip, e.t_start, e.t_end, 0, 1) for e in graph.events]
+    videos.save_video(driver, video_id, {"name": "rationale.mp4", "created_at": 0.0})
     graphs.save_clips(driver, run_id, video_id, clips)
     graphs.save_graph(driver, run_id, video_id, graph)

@@ -145,7 +145,7 @@ def _edges(graph: SceneGraph) -> Iterator[Key]:
     for m in graph.motions:
         yield ("MOTION", first[m.start], "", m.predicate, m.target)
     for f in graph.references:
-        yield ("REFERENCE", first[f.here], first[f.there], "", "")
+        yield ("REFERENCE", first[f.here], first[f.there], "same as", "")
 
 
 def _slots(edge: Key) -> list[tuple[str, tuple[str, ...]]]:

@@ -215,6 +215,8 @@ def test_the_second_opinion_knows_nothing_of_the_composer() -> None:
         (english.ask_attribute("color", "the shoes", True), "what color are the shoes"),
         (english.ask_attribute("mood", "the man", False), "what is the mood of the man"),
         (english.sentence("what is it", "?"), "What is it?"),
+        (english.deed("jumping on", "bed"), "jumping on the bed"),
+        (english.deed("moving left", ""), "moving left"),
         (english.content_words("left of the Table"), frozenset(("left", "table"))),
     ],
 )

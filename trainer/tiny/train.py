@@ -41,16 +41,16 @@ class Recipe:
     """All that decides the weights."""
 
     seed: int = 0
-    align_steps: int = 300
+    align_steps: int = 600
     lesson_steps: int = 5000
     align_rate: float = 2e-3
     rate: float = 1.5e-3
     hold: float = 0.4  # the share of stage 1 at the full rate, before it falls to a fiftieth
-    align_weight: float = 0.1  # of stage 0's loss during stage 1
+    align_weight: float = 0.2  # of stage 0's loss during stage 1
     phases: tuple[Phase, ...] = (
         Phase(0.25, {"image": 0.6, "clip": 0.35, "text": 0.05}, looks=0.6),
-        Phase(0.5, {"image": 0.45, "clip": 0.3, "clips": 0.15, "text": 0.1}, looks=0.3),
-        Phase(1.0, {"image": 0.45, "clip": 0.2, "clips": 0.25, "text": 0.1}, looks=0.12),
+        Phase(0.5, {"image": 0.45, "clip": 0.35, "clips": 0.12, "text": 0.08}, looks=0.25),
+        Phase(1.0, {"image": 0.42, "clip": 0.33, "clips": 0.17, "text": 0.08}, looks=0.1),
     )
 
 
@@ -79,7 +79,7 @@ class Training:
                 self.optimizer = self._fresh_optimizer()
             if self.step % 50 == 0:
                 self._log({"loss": round(loss, 4), "aligned": [round(a, 3) for a in accuracy]})
-            if self.step % 500 == 0 or self.step == total:
+            if self.step % 250 == 0 or self.step == total:
                 self._log({"exact_match": self.examine()} if self.rank == 0 else {})
                 self._save()
 

@@ -1,0 +1,80 @@
+"""The HTTP service: routes, guards around them, and the service they speak to."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import Depends, FastAPI
+from fastapi.concurrency import run_in_threadpool
+from starlette.types import Scope
+
+from api import errors
+from api.auth import Gate, check_binding, require_token
+from api.body import BodyGuard
+from api.metrics import MeasureRequests, Metrics
+from api.routes import graphs, health, neo4j, qra, runs, videos
+from workers.runtime import open_service
+from workers.settings import Settings
+from workers.settings import settings as own_settings
+
+_JSON_LIMIT = 1024 * 1024
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The application; `uvicorn api.app:create_app --factory` serves it.
+
+    Raises:
+        OpenToTheWorldError: it would listen beyond this machine without a token.
+    """
+    given = settings or own_settings()
+    check_binding(given.api_host, given.api_tokens)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.service = await run_in_threadpool(open_service, given)
+        yield
+        app.state.service.close()
+
+    app = FastAPI(
+        title="STSG",
+        summary="Spatio-Temporal Scene Graphs: videos in, graphs in Neo4j, reasoning data out.",
+        version="1",
+        lifespan=lifespan,
+    )
+    app.state.settings, app.state.gate, app.state.metrics = given, Gate(given.api_tokens), Metrics()
+    errors.install(app)
+    guarded = [Depends(require_token)]
+    for module in (videos, runs, graphs, qra):
+        app.include_router(module.router, dependencies=guarded)
+    app.include_router(health.router)
+    app.include_router(neo4j.router)
+    app.add_middleware(MeasureRequests, metrics=app.state.metrics)
+    app.add_middleware(BodyGuard, limit=lambda scope: _limit(scope, given), window=given.upload_idle_seconds)
+    _describe_problems(app)
+    return app
+
+
+def _limit(scope: Scope, given: Settings) -> int:
+    uploads = scope["method"] == "POST" and scope["path"] == "/v1/videos"
+    return given.max_upload_bytes + 64 * 1024 if uploads else _JSON_LIMIT
+
+
+def _describe_problems(app: FastAPI) -> None:
+    """Have the OpenAPI document show the errors as they are."""
+    plain = app.openapi
+
+    def described() -> dict[str, object]:
+        if app.openapi_schema is None:
+            document = plain()
+            schemas = document["components"]["schemas"]
+            for name in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(name, None)
+            body = errors.ProblemBody.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas |= body.pop("$defs", {}) | {"ProblemBody": body}
+            problem = errors.problem_responses(422)[422]
+            for operations in document["paths"].values():
+                for operation in operations.values():
+                    if "422" in operation["responses"]:
+                        operation["responses"]["422"] = problem
+        return app.openapi_schema or {}
+
+    app.openapi = described  # type: ignore[method-assign]

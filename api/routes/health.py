@@ -1,0 +1,64 @@
+"""Whether the service lives, whether it can work, and its numbers."""
+
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import JSONResponse
+
+from api.auth import require_token
+from api.deps import ServiceDep
+from api.metrics import CONTENT_TYPE
+from graphdb.connection import read
+from workers.runtime import Service
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/healthz")
+def healthz() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz")
+def readyz(service: ServiceDep) -> JSONResponse:
+    """Neo4j, the broker and at least one worker answer; 503 names what does not."""
+    checks = {"neo4j": _neo4j(service), "broker": _broker(service), "worker": _worker()}
+    status = 200 if all(v == "ok" for v in checks.values()) else 503
+    return JSONResponse({"status": "ok" if status == 200 else "waiting", "checks": checks}, status)
+
+
+@router.get("/metrics", dependencies=[Depends(require_token)])
+def metrics(service: ServiceDep, request: Request) -> Response:
+    """Prometheus metrics."""
+    numbers = request.app.state.metrics
+    query = "MATCH (j:Job) RETURN [l IN labels(j) WHERE l <> 'Job'][0] AS kind, j.state AS state, count(*) AS n"
+    for row in read(service.driver, query):
+        numbers.jobs.labels(row["kind"], row["state"]).set(row["n"])
+    return Response(numbers.text(), media_type=CONTENT_TYPE)
+
+
+def _neo4j(service: Service) -> str:
+    try:
+        service.driver.verify_connectivity()
+    except Exception as e:  # noqa: BLE001 # any failure is the answer
+        return f"does not answer: {e}"[:200]
+    return "ok"
+
+
+def _broker(service: Service) -> str:
+    try:
+        service.backlog("cpu")
+    except Exception as e:  # noqa: BLE001 # any failure is the answer
+        return f"does not answer: {e}"[:200]
+    return "ok"
+
+
+def _worker() -> str:
+    from workers.app import app
+
+    try:
+        found: Any = app.control.inspect(timeout=0.7).ping()
+    except Exception as e:  # noqa: BLE001 # any failure is the answer
+        return f"does not answer: {e}"[:200]
+    return "ok" if found else "none listens"

@@ -1,0 +1,85 @@
+"""QRA data sets: made from graphs as immutable snapshots, read row by row, exported as a stream."""
+
+from collections.abc import Iterator
+
+from fastapi import APIRouter, Request, Response
+
+from api import views
+from api.deps import ServiceDep
+from api.errors import conflict, invalid, problem_responses
+from api.files import serve
+from api.paging import After, Limit, Page, page
+from api.schemas import QraDataset, QraRequest, QraRow
+from graphdb import jobs
+from workers import flows
+from workers.runtime import Service
+from workers.storage import dataset_file
+
+router = APIRouter(prefix="/v1/qra-datasets", tags=["qra data sets"])
+
+
+@router.post("", status_code=202, responses=problem_responses(422))
+def create(service: ServiceDep, wanted: QraRequest, response: Response) -> QraDataset:
+    """Sample a data set from the graphs of some runs. The same request again gives the data set there is, with 200."""
+    for run_id in dict.fromkeys(wanted.runs):
+        job = jobs.get(service.driver, run_id)
+        if job is None or job["state"] != "succeeded":
+            detail = f"{run_id} is {job['state']}" if job else f"there is no run {run_id!r}"
+            raise invalid("runs", detail, "Name runs that have succeeded; GET /v1/runs?state=succeeded lists them.")
+    job, created = flows.start_dataset(service, wanted.runs, wanted.steps, wanted.seed, wanted.name)
+    response.status_code = 202 if created else 200
+    response.headers["Location"] = f"/v1/qra-datasets/{job['id']}"
+    return views.dataset_of(job)
+
+
+@router.get("", responses=problem_responses(422))
+def list_datasets(service: ServiceDep, limit: Limit = 20, after: After = None) -> Page[QraDataset]:
+    """Data sets, newest first."""
+    found = jobs.list_jobs(service.driver, "QraDataset", limit=limit + 1, after=after)
+    return page([views.dataset_of(j) for j in found], limit)
+
+
+@router.get("/{dataset_id}", responses=problem_responses(404))
+def get_dataset(service: ServiceDep, dataset_id: str) -> QraDataset:
+    """One data set: its state, how many samples of each number of steps, and what was rejected and why."""
+    return views.dataset(service, dataset_id)
+
+
+@router.get("/{dataset_id}/rows", responses=problem_responses(404, 409, 422))
+def rows(service: ServiceDep, dataset_id: str, limit: Limit = 20, after: After = None) -> Page[QraRow]:
+    """Samples, in the order of the export."""
+    _whole(service, dataset_id)
+    return page(list(_rows_after(service, dataset_id, after, limit + 1)), limit)
+
+
+def _rows_after(service: Service, dataset_id: str, after: str | None, count: int) -> Iterator[QraRow]:
+    begun = after is None
+    for row in service.storage.rows(dataset_file(dataset_id)):
+        if begun:
+            yield QraRow(**row)
+            count -= 1
+            if count == 0:
+                return
+        begun = begun or row["id"] == after
+
+
+@router.get("/{dataset_id}/export", response_class=Response, responses=problem_responses(404, 409, 416))
+def export(service: ServiceDep, request: Request, dataset_id: str) -> Response:
+    """All samples as JSONL, streamed; a file that never changes, so it has an ETag and byte ranges."""
+    _whole(service, dataset_id)
+    name = dataset_file(dataset_id)
+    return serve(
+        request,
+        lambda: service.storage.open(name),  # type: ignore[arg-type,return-value]
+        size=service.storage.size(name),
+        etag=dataset_id,
+        media_type="application/jsonl",
+        name=f"{dataset_id}.jsonl",
+    )
+
+
+def _whole(service: Service, dataset_id: str) -> None:
+    """Raises where the data set is not there, or not finished."""
+    found = views.dataset(service, dataset_id)
+    if found.state != "succeeded":
+        raise conflict("dataset_not_ready", f"The data set is {found.state}.", f"Wait for GET /v1/qra-datasets/{dataset_id}.")

@@ -1,0 +1,120 @@
+"""Records of the database in the shapes of the API, and the 404s of those that are not there."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from api.errors import invalid, not_found
+from api.neo4j.pages import browser_link
+from api.schemas import Event, Failure, Graph, QraDataset, Reject, Run, RunRequest, Video
+from graphdb import graphs, jobs, videos
+from graphdb.jobs import Job
+from workers import flows
+from workers.runtime import Service
+
+
+def video(service: Service, id: str) -> Video:
+    """A video; raises the 404 where there is none."""
+    found = videos.get_video(service.driver, id)
+    if found is None:
+        raise not_found("video", id)
+    return video_of(found)
+
+
+def video_of(found: dict[str, Any]) -> Video:
+    told = {k: v for k, v in found.items() if k in Video.model_fields}
+    return Video(**told | {"created_at": _time(found["created_at"])})
+
+
+def run(service: Service, id: str) -> Run:
+    """A run; raises the 404 where there is none."""
+    return run_of(_job(service, "run", id))
+
+
+def start_run(service: Service, video_id: str, wanted: RunRequest) -> tuple[Run, bool]:
+    """The run that is asked for, and whether it is new; raises the 422 of an unknown model."""
+    known = service.settings.model_specs()
+    model = wanted.model or service.settings.default_model
+    if model not in known:
+        raise invalid("model", f"there is no model {model!r}", f"Name one of {', '.join(sorted(known))}, or set STSG_MODELS.")
+    options = wanted.options.model_dump(exclude_unset=True)
+    job, created = flows.start_run(service, video_id, model, options, wanted.seed)
+    return run_of(job), created
+
+
+def run_of(job: Job) -> Run:
+    result = job.get("result") or {}
+    params = job["params"]
+    return Run(
+        **_common(job),
+        video_id=job["video_id"],
+        model=params["model"],
+        options=params["options"],
+        seed=params["seed"],
+        prompts=result.get("prompts"),
+        counts=result.get("counts", {}),
+    )
+
+
+def dataset(service: Service, id: str) -> QraDataset:
+    """A data set; raises the 404 where there is none."""
+    return dataset_of(_job(service, "qra_dataset", id))
+
+
+def dataset_of(job: Job) -> QraDataset:
+    result, params = job.get("result") or {}, job["params"]
+    made = {"count": result.get("count", 0), "by_steps": result.get("by_steps", {}), "rejects": result.get("rejected", {})}
+    return QraDataset(
+        **_common(job), **made, name=job.get("name", ""), runs=params["runs"], steps=params["steps"], seed=params["seed"]
+    )
+
+
+def graph(service: Service, run_id: str, guide: str) -> Graph:
+    """What a run's graph holds so far; raises the 404 where there is no such run."""
+    job = graph_job(service, run_id)
+    rejects = (job.get("result") or {}).get("rejects", {})
+    told = [(*key.split(": ", 1), count) for key, count in rejects.items()]
+    stack = service.settings
+    return Graph(
+        id=run_id,
+        run_id=run_id,
+        video_id=job["video_id"],
+        state=job["state"],
+        counts=graphs.counts(service.driver, run_id),
+        rejects=[Reject(step=step, reason=reason, count=count) for step, reason, count in told],
+        browser_url=browser_link(stack.neo4j_browser_url or "http://127.0.0.1:7474", stack.neo4j_uri, run_id),
+        guide_url=guide,
+    )
+
+
+def graph_job(service: Service, run_id: str) -> Job:
+    """The run of a graph; raises the 404 where there is none."""
+    return _job(service, "graph", run_id)
+
+
+def event_of(event: dict[str, Any]) -> Event:
+    return Event(id=event["seq"], type=event["type"], created_at=_time(event["created_at"]), data=event["data"])
+
+
+def _job(service: Service, kind: str, id: str) -> Job:
+    job = jobs.get(service.driver, id)
+    if job is None or ("runs" in job["params"]) != (kind == "qra_dataset"):
+        raise not_found(kind, id)
+    return job
+
+
+def _common(job: Job) -> dict[str, Any]:
+    error = job.get("error")
+    times = {k: _time(job[k]) if job.get(k) else None for k in ("created_at", "started_at", "finished_at")}
+    return {
+        "id": job["id"],
+        "state": job["state"],
+        "stage": job["stage"] or None,
+        "done": job["done"],
+        "total": job["total"],
+        "error": Failure(**error) if error else None,
+        **times,
+    }
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

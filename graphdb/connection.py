@@ -1,0 +1,53 @@
+"""Connections to Neo4j, and the one way in which writes are made."""
+
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from neo4j import Driver, GraphDatabase, ManagedTransaction
+from neo4j.exceptions import IncompleteCommit, ServiceUnavailable, SessionExpired
+
+T = TypeVar("T")
+BATCH = 1000  # rows of one UNWIND
+_PATIENCE = 120.0  # seconds; a killed Neo4j takes about twenty to come back
+
+
+def connect(uri: str, user: str, password: str) -> Driver:
+    """A driver; types that no data has yet are no cause for warnings."""
+    return GraphDatabase.driver(
+        uri,
+        auth=(user, password),
+        notifications_disabled_classifications=["UNRECOGNIZED"],
+        max_transaction_retry_time=_PATIENCE,
+        connection_acquisition_timeout=60,
+    )
+
+
+def write(driver: Driver, work: Callable[[ManagedTransaction], T]) -> T:
+    """Run `work` in one write transaction, again where it can't be known whether it was committed.
+
+    The driver retries transient errors and never a commit whose outcome it does not know. Ours may be replayed:
+    every write is a MERGE by id or is guarded by a fencing token.
+    """
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            with driver.session() as session:
+                return session.execute_write(work)
+        except (IncompleteCommit, ServiceUnavailable, SessionExpired):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
+
+
+def read(driver: Driver, query: str, **parameters: Any) -> list[dict[str, Any]]:
+    """The rows of a read-only query."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            with driver.session(default_access_mode="READ") as session:
+                return session.execute_read(lambda tx: tx.run(query, parameters).data())
+        except (ServiceUnavailable, SessionExpired):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)

@@ -1,0 +1,7 @@
+// A job that has ended, and its events.
+//   $id
+MATCH (j:Job {id: $id})
+WHERE NOT j.state IN ['queued', 'running']
+OPTIONAL MATCH (e:JobEvent {job_id: $id})
+DETACH DELETE j, e
+RETURN count(*) AS deleted

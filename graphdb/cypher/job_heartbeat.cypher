@@ -1,0 +1,6 @@
+// A longer lease for the holder of the token.
+//   $id, $token, $until
+MATCH (j:Job {id: $id})
+WHERE j.fence = $token AND j.state = 'running'
+SET j.lease_until = $until
+RETURN j.id AS id

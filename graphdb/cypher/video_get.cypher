@@ -1,0 +1,4 @@
+// One video.
+//   $id
+MATCH (v:Video {id: $id})
+RETURN properties(v) AS video

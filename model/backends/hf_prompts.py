@@ -1,0 +1,119 @@
+"""Requests as a transformers processor lays them out; media of the same frames are processed once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from PIL import Image as Pillow
+from torch import Tensor
+
+from model.stsg import Keyframe
+from model.video_llm import Request
+
+_TEXT_KEYS = ("input_ids", "attention_mask", "mm_token_type_ids", "token_type_ids")
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How a checkpoint wants to be asked, from its `stsg.json`; every field has a default."""
+
+    prompts: str = "standard"
+    frames: str = "images"  # several frames as "images", or as one "video"
+    fps: float = 1.0  # of a video of keyframes: nominal, they are not evenly spaced
+    advice: Mapping[str, bool] = field(default_factory=dict)  # induction switches that suit the model
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One request as tokens and media; the first `prefix` tokens hold all media and are the same for these frames."""
+
+    index: int
+    request: Request
+    frames: tuple[str, ...]
+    ids: list[int]
+    types: list[int] | None
+    prefix: int
+    media: dict[str, Tensor]
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """What must be equal for two prompts to run in one batch."""
+        return tuple((k, v.shape[1:]) for k, v in sorted(self.media.items()))
+
+
+class Prompter:
+    """Lays requests out with a checkpoint's own processor and chat template."""
+
+    def __init__(self, processor: Any, ways: Ways, dtype: torch.dtype) -> None:
+        self._processor, self._ways, self._dtype = processor, ways, dtype
+        processor.tokenizer.padding_side = "left"
+        if processor.tokenizer.pad_token_id is None:
+            processor.tokenizer.pad_token = processor.tokenizer.eos_token
+
+    def prompts(self, requests: Sequence[Request]) -> list[Prompt]:
+        """A prompt for each request, in order."""
+        seen: dict[tuple[str, ...], tuple[dict[str, Tensor], str]] = {}
+        made = []
+        for index, request in enumerate(requests):
+            frames = tuple(f.id for f in request.frames)
+            if frames not in seen:
+                empty = self._text(request.frames, "")
+                seen[frames] = self._process(empty, request.frames), empty
+            made.append(self._prompt(index, request, frames, *seen[frames]))
+        return made
+
+    def _prompt(
+        self, index: int, request: Request, frames: tuple[str, ...], empty: dict[str, Tensor], empty_text: str
+    ) -> Prompt:
+        """The layout of the empty prompt up to where the texts part, then this text's own tokens."""
+        blank = self._tokens(empty_text)
+        own = self._tokens(self._text(request.frames, request.text))
+        same = next((i for i, (a, b) in enumerate(zip(blank, own, strict=False)) if a != b), min(len(blank), len(own)))
+        laid: list[int] = empty["input_ids"][0].tolist()
+        prefix = len(laid) - (len(blank) - same)
+        ids = laid[:prefix] + own[same:]
+        types = None
+        if "mm_token_type_ids" in empty:
+            types = empty["mm_token_type_ids"][0].tolist()[:prefix] + [0] * (len(ids) - prefix)
+        media = {k: v for k, v in empty.items() if k not in _TEXT_KEYS}
+        return Prompt(index, request, frames, ids, types, prefix, media)
+
+    def _tokens(self, text: str) -> list[int]:
+        tokens: list[int] = self._processor.tokenizer(text, add_special_tokens=self._adds_special(text))["input_ids"]
+        return tokens
+
+    def _adds_special(self, text: str) -> bool:
+        bos = self._processor.tokenizer.bos_token
+        return not (bos and text.startswith(bos))
+
+    def _text(self, frames: Sequence[Keyframe], text: str) -> str:
+        if self._as_video(frames):
+            content: list[dict[str, str]] = [{"type": "video"}]
+        else:
+            content = [{"type": "image"} for _ in frames]
+        messages = [{"role": "user", "content": [*content, {"type": "text", "text": text}]}]
+        laid: str = self._processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        return laid
+
+    def _as_video(self, frames: Sequence[Keyframe]) -> bool:
+        return self._ways.frames == "video" and len(frames) > 1
+
+    def _process(self, text: str, frames: Sequence[Keyframe]) -> dict[str, Tensor]:
+        given: dict[str, Any] = {"text": [text], "return_tensors": "pt"}
+        if self._as_video(frames):
+            pictures = [Pillow.fromarray(f.image) for f in frames]
+            pictures += pictures[-1:] * (len(pictures) % 2)  # models that see frames in pairs want an even number
+            given["videos"] = [pictures]
+            given["video_metadata"] = [
+                {
+                    "fps": self._ways.fps,
+                    "total_num_frames": len(pictures),
+                    "frames_indices": list(range(len(pictures))),
+                }
+            ]
+            given["do_sample_frames"] = False
+        elif frames:
+            given["images"] = [[Pillow.fromarray(f.image) for f in frames]]
+        laid = dict(self._processor(**given))
+        return {k: v.to(self._dtype) if v.is_floating_point() else v for k, v in laid.items()}

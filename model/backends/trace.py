@@ -1,0 +1,51 @@
+"""Every exchange with a Video-LLM, kept: what was asked about which frames, and what came back."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from model.video_llm import Reply, Request, VideoLLM
+
+Sink = Callable[[dict[str, Any]], None]
+
+
+def request_key(request: Request, model: str = "") -> str:
+    """16 hex digits over what makes a request that request; without a model's name the key of a recording."""
+    told = [model, request.step, request.text, [f.id for f in request.frames], list(request.choices)]
+    return hashlib.sha256(json.dumps(told, ensure_ascii=True).encode()).hexdigest()[:16]
+
+
+class Traced:
+    """A Video-LLM whose exchanges go to `sink`, one JSON row each, and whose replies carry the exchange's id."""
+
+    def __init__(self, llm: VideoLLM, sink: Sink) -> None:
+        self._llm, self._sink = llm, sink
+        self.name, self.prompt_set = llm.name, llm.prompt_set
+
+    def answer(self, requests: Sequence[Request]) -> list[Reply]:
+        if not requests:
+            return []
+        replies = self._llm.answer(requests)
+        return [self._keep(request, reply) for request, reply in zip(requests, replies, strict=True)]
+
+    def _keep(self, request: Request, reply: Reply) -> Reply:
+        exchange = request_key(request, self.name)
+        self._sink(
+            {
+                "exchange": exchange,
+                "step": request.step,
+                "model": self.name,
+                "prompts": self.prompt_set,
+                "text": request.text,
+                "frames": [f.id for f in request.frames],
+                "choices": list(request.choices),
+                "reply": reply.text,
+                "scores": list(reply.scores),
+                "tokens_in": reply.tokens_in,
+                "tokens_out": reply.tokens_out,
+                "milliseconds": round(reply.milliseconds, 3),
+            }
+        )
+        return replace(reply, exchange=exchange)

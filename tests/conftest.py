@@ -1,0 +1,46 @@
+"""Fixtures that several suites share: a real Neo4j, started once."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from neo4j import Driver
+
+from graphdb import schema
+from graphdb.connection import connect
+from graphdb.local import LocalNeo4j, free_port
+
+
+@pytest.fixture(scope="session")
+def neo4j(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalNeo4j]:
+    """An embedded Neo4j of the test session's own."""
+    server = LocalNeo4j(tmp_path_factory.mktemp("neo4j"), free_port(0), free_port(0)).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def driver(request: pytest.FixtureRequest) -> Iterator[Driver]:
+    """A driver to the Neo4j of STSG_NEO4J_URI, else to the embedded one; tests keep apart by their run ids."""
+    uri = os.environ.get("STSG_NEO4J_URI")
+    user, password = os.environ.get("STSG_NEO4J_USER", "neo4j"), os.environ.get("STSG_NEO4J_PASSWORD", "")
+    if not uri:
+        server: LocalNeo4j = request.getfixturevalue("neo4j")
+        uri, user, password = server.uri, server.user, server.password
+    with connect(uri, user, password) as opened:
+        schema.apply(opened)
+        yield opened
+
+
+@pytest.fixture
+def run_id() -> str:
+    """The id of a run that no other test has."""
+    return f"run_{uuid.uuid4().hex}"
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for rendered videos and their truth."""
+    return tmp_path_factory.mktemp("world")

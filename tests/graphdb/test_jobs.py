@@ -1,0 +1,74 @@
+"""The job ledger: one holder at a time, nothing lost, nothing done after a cancel."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from neo4j import Driver
+
+from graphdb import jobs
+
+
+def test_a_job_is_made_once_and_keeps_its_first_words(driver: Driver, run_id: str) -> None:
+    first, created = jobs.create(driver, "Run", run_id, video_id="v", params={"a": [1]})
+    again, twice = jobs.create(driver, "Run", run_id, video_id="w", params={})
+    assert (created, twice) == (True, False)
+    assert first == again == jobs.get(driver, run_id)
+    assert (first["state"], first["params"]) == ("queued", {"a": [1]})
+    assert run_id in [j["id"] for j in jobs.list_jobs(driver, "Run", limit=50, video_id="v")]
+
+
+def test_of_eight_that_want_a_job_one_gets_it(driver: Driver, run_id: str) -> None:
+    jobs.create(driver, "Run", run_id)
+    with ThreadPoolExecutor(8) as pool:
+        taken = list(pool.map(lambda i: jobs.acquire(driver, run_id, f"w{i}", 60), range(8)))
+    assert sum(t is not None for t in taken) == 1
+
+
+def test_a_lapsed_lease_is_taken_over_and_its_holder_is_refused(driver: Driver, run_id: str) -> None:
+    jobs.create(driver, "Run", run_id)
+    old = jobs.acquire(driver, run_id, "old", -1)
+    new = jobs.acquire(driver, run_id, "new", 60)
+    assert old and new and new[0].token > old[0].token
+    with pytest.raises(jobs.LeaseLost):
+        jobs.heartbeat(driver, old[0], 60)
+    with pytest.raises(jobs.LeaseLost):
+        jobs.finish(driver, old[0], "succeeded")
+    jobs.finish(driver, new[0], "succeeded", result={"n": 1})
+    done = jobs.get(driver, run_id)
+    assert done and (done["state"], done["result"]) == ("succeeded", {"n": 1})
+    assert jobs.acquire(driver, run_id, "late", 60) is None
+
+
+def test_cancel_stops_the_holder_and_retry_queues_again(driver: Driver, run_id: str) -> None:
+    jobs.create(driver, "Run", run_id)
+    taken = jobs.acquire(driver, run_id, "w", 60)
+    assert taken and jobs.retry(driver, run_id) is None
+    assert jobs.cancel(driver, run_id)
+    with pytest.raises(jobs.LeaseLost):
+        jobs.heartbeat(driver, taken[0], 60)
+    assert jobs.cancel(driver, run_id) is None
+    assert jobs.retry(driver, run_id)
+    assert jobs.acquire(driver, run_id, "w", 60)
+
+
+def test_the_reconciler_sees_what_needs_a_wake_up(driver: Driver, run_id: str) -> None:
+    jobs.create(driver, "Run", run_id)
+
+    def is_due() -> bool:
+        return run_id in [j["id"] for j in jobs.due(driver, lost_after=30)]
+
+    assert is_due()
+    jobs.dispatched(driver, run_id)
+    assert not is_due()
+    assert run_id in [j["id"] for j in jobs.due(driver, lost_after=-1)]
+    assert jobs.acquire(driver, run_id, "w", -1)
+    assert run_id in [j["id"] for j in jobs.due(driver, lost_after=-1)]
+
+
+def test_events_are_numbered_and_read_from_any_point(driver: Driver, run_id: str) -> None:
+    jobs.create(driver, "Run", run_id)
+    assert [jobs.log_event(driver, run_id, "stage", {"n": n}) for n in range(3)] == [1, 2, 3]
+    assert [(e["seq"], e["data"]) for e in jobs.events(driver, run_id, after=1)] == [(2, {"n": 1}), (3, {"n": 2})]
+    assert not jobs.delete(driver, run_id)
+    jobs.cancel(driver, run_id)
+    assert jobs.delete(driver, run_id) and jobs.get(driver, run_id) is None and not jobs.events(driver, run_id)

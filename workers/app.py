@@ -1,0 +1,52 @@
+"""The Celery application: queues, and settings under which no work is lost and none is done twice at once.
+
+A message is only a wake-up for a job whose record is in Neo4j, so the broker may lose or double it.
+"""
+
+from celery import Celery
+from celery.signals import worker_ready, worker_shutting_down
+from kombu import Exchange, Queue
+
+from workers.settings import settings
+
+QUEUES = ("cpu", "gpu.infer", "gpu.train")
+
+app = Celery("stsg", broker=settings().redis_url or "redis://127.0.0.1:6379/0", include=["workers.tasks"])
+app.conf.update(
+    task_queues=[Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
+    task_default_queue="cpu",
+    task_acks_late=True,
+    task_reject_on_worker_lost=False,
+    task_ignore_result=True,
+    worker_prefetch_multiplier=1,
+    worker_pool_start_method="spawn",  # CUDA does not survive a fork
+    worker_cancel_long_running_tasks_on_connection_loss=False,  # the lease decides, not the broker
+    worker_soft_shutdown_timeout=20,
+    worker_hijack_root_logger=False,
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    broker_transport_options={
+        "visibility_timeout": 3600,
+        "unacked_restore_interval": 2,
+        "socket_timeout": 10,
+        "socket_connect_timeout": 3,
+        "max_retries": 1,
+        "interval_start": 0,
+        "interval_step": 0.2,
+        "interval_max": 0.5,
+    },
+)
+
+
+@worker_ready.connect
+def _reconcile(**_: object) -> None:
+    from workers import reconciler
+
+    reconciler.start()
+
+
+@worker_shutting_down.connect
+def _rest(**_: object) -> None:
+    from workers import reconciler
+
+    reconciler.stop()

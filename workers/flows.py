@@ -1,0 +1,250 @@
+"""What the service does with videos, runs and data sets: look up, call one function of the method, save.
+
+Jobs are started here for the API and worked off here for the tasks. Work goes on from what is stored: clips, then the graph
+of each clip, then the edges between them; every save proves the lease in its own transaction.
+"""
+
+import hashlib
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from graphdb import graphs, jobs, videos
+from graphdb.jobs import Job, Lease, LeaseLost
+from graphdb.qra import QraReport, make_qra
+from model.media import MediaError, VideoInfo
+from model.video_llm import VideoLLMError
+from workers import induction
+from workers.runtime import Service
+from workers.storage import dataset_file, manifest_file, video_file
+
+log = logging.getLogger(__name__)
+_TASKS = {"split": ("stsg.split", "cpu"), "induce": ("stsg.induce", "gpu.infer"), "qra": ("stsg.qra", "cpu")}
+
+
+def add_video(service: Service, id: str, file: Path, info: VideoInfo, *, name: str, sha256: str) -> Job:
+    """Store a video that was found to be good; a known one stays as it is."""
+    size = file.stat().st_size
+    service.storage.take(video_file(id), file)
+    told = {"id": id, "name": name, "sha256": sha256, "size": size, "created_at": time.time()}
+    about = {"duration": info.duration, "fps": info.fps, "width": info.width, "height": info.height}
+    return videos.save_video(
+        service.driver, id, told | about | {"frames": info.frames, "codec": info.codec, "format": info.format}
+    )
+
+
+def delete_video(service: Service, id: str) -> bool:
+    """Delete a video and its file; False while it has runs."""
+    if not videos.delete_video(service.driver, id):
+        return False
+    service.storage.delete(f"videos/{id}")
+    return True
+
+
+def start_run(
+    service: Service, video_id: str, model: str, options: Mapping[str, Any], seed: int
+) -> tuple[Job, bool]:
+    """The run of these arguments, and whether it is new; the same arguments give the same run."""
+    params = {"model": model, "options": dict(options), "seed": seed}
+    spec = service.settings.model_specs()[model]
+    id = f"run_{_digest([video_id, spec, params])}"
+    job, created = jobs.create(
+        service.driver, "Run", id, video_id=video_id, model=model, seed=seed, params=params, stage="split"
+    )
+    return _woken(service, job, created), created
+
+
+def start_dataset(
+    service: Service, runs: Sequence[str], steps: Mapping[str, int], seed: int, name: str = ""
+) -> tuple[Job, bool]:
+    """The data set of these arguments, and whether it is new."""
+    params = {"runs": list(runs), "steps": dict(sorted(steps.items())), "seed": seed}
+    id = f"qra_{_digest([params, name])}"
+    job, created = jobs.create(service.driver, "QraDataset", id, name=name, seed=seed, params=params, stage="qra")
+    return _woken(service, job, created), created
+
+
+def _digest(told: object) -> str:
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def _woken(service: Service, job: Job, fresh: bool) -> Job:
+    if fresh:
+        wake(service, job)
+    return job
+
+
+def queue_of(job: Job) -> str:
+    """The queue on which a job's next stage waits."""
+    return _TASKS[job["stage"]][1]
+
+
+def wake(service: Service, job: Job) -> None:
+    """Send a wake-up for a job; without a broker the record stands, and the reconciler sends it later."""
+    try:
+        service.wake(*_TASKS[job["stage"]], job["id"])
+    except Exception as e:  # noqa: BLE001 # any broker's any failure means the same
+        log.warning("no wake-up for %s yet: %s", job["id"], e)
+        return
+    jobs.dispatched(service.driver, job["id"])
+
+
+def cancel(service: Service, id: str) -> Job | None:
+    """Cancel a job; None where it has ended."""
+    job = jobs.cancel(service.driver, id)
+    if job:
+        jobs.log_event(service.driver, id, "cancelled", {})
+    return job
+
+
+def retry(service: Service, id: str) -> Job | None:
+    """Take up a failed or cancelled job again from what it stored; None where it is neither."""
+    job = jobs.retry(service.driver, id)
+    if job:
+        jobs.log_event(service.driver, id, "queued", {"stage": job["stage"]})
+        wake(service, job)
+    return job
+
+
+def delete_job(service: Service, id: str) -> bool:
+    """Delete a run or data set that has ended, with its graph and files; False while it is at work."""
+    if not jobs.delete(service.driver, id):
+        return False
+    graphs.delete_graph(service.driver, id)
+    service.storage.delete(f"runs/{id}")
+    service.storage.delete(f"qra/{id}")
+    return True
+
+
+def work(service: Service, id: str, owner: str, stages: Sequence[str]) -> None:
+    """Take a job's lease and do its next stage; nothing where another has it, or the stage is not of `stages`."""
+    job = jobs.get(service.driver, id)
+    if job is None or job["stage"] not in stages:
+        if job and job["state"] == "queued":
+            wake(service, job)
+        return
+    taken = jobs.acquire(service.driver, id, owner, service.settings.lease_seconds)
+    if taken is None:
+        return
+    lease, job = taken
+    with _held(service, lease) as lost:
+        try:
+            if job["attempts"] > service.settings.max_attempts:
+                detail = f"The job was given up after {service.settings.max_attempts} attempts that ended without a word."
+                _fail(service, lease, "poison", detail, "Read the worker's log; a retry starts from what was stored.")
+            else:
+                _STAGES[job["stage"]](service, lease, job, lost)
+        except LeaseLost:
+            log.info("%s: another goes on, or it was cancelled", id)
+        except Exception as e:  # noqa: BLE001 # whatever it was, the job must not stay as it is
+            _trouble(service, lease, job, e)
+
+
+def _trouble(service: Service, lease: Lease, job: Job, error: Exception) -> None:
+    """Fail for what won't pass, try again for what may."""
+    log.exception("%s in stage %s", job["id"], job["stage"])
+    try:
+        if isinstance(error, MediaError):
+            _fail(service, lease, error.code, error.detail, error.remedy)
+        elif isinstance(error, FileNotFoundError):
+            detail = f"A file of the job is gone from the storage: {error}."
+            _fail(service, lease, "file_gone", detail, "Send the video again, then retry.")
+        elif job["attempts"] >= service.settings.max_attempts:
+            code = "model_unavailable" if isinstance(error, VideoLLMError) else "internal"
+            _fail(service, lease, code, f"{type(error).__name__}: {error}"[:500], "Mend the cause, then retry the job.")
+        else:
+            delay = 2.0 ** job["attempts"]
+            jobs.log_event(service.driver, job["id"], "trouble", {"detail": str(error)[:500], "retry_in": delay})
+            jobs.release(service.driver, lease, not_before=time.time() + delay, dispatched_at=0.0)
+    except LeaseLost:
+        log.info("%s: no longer ours", job["id"])
+
+
+def _fail(service: Service, lease: Lease, code: str, detail: str, remedy: str) -> None:
+    error = {"code": code, "detail": detail, "remedy": remedy}
+    jobs.finish(service.driver, lease, "failed", error=error)
+    jobs.log_event(service.driver, lease.job_id, "failed", error)
+
+
+@contextmanager
+def _held(service: Service, lease: Lease) -> Iterator[threading.Event]:
+    """Heartbeats while the block runs; the event is set once the lease is lost."""
+    lost, done = threading.Event(), threading.Event()
+    period = service.settings.lease_seconds / 3
+
+    def beat() -> None:
+        while not done.wait(period):
+            try:
+                jobs.heartbeat(service.driver, lease, service.settings.lease_seconds)
+            except LeaseLost:
+                lost.set()
+                return
+            except Exception as e:  # noqa: BLE001 # the next beat may reach the database again
+                log.warning("no heartbeat for %s: %s", lease.job_id, e)
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield lost
+    finally:
+        done.set()
+        thread.join(timeout=1)
+
+
+def _split(service: Service, lease: Lease, job: Job, lost: threading.Event) -> None:
+    clips = induction.split_video(service, lease, job)
+    seen = {"stage": "induce", "done": 0, "total": len(clips), "attempts": 0}
+    jobs.release(service.driver, lease, **seen, dispatched_at=0.0)
+    jobs.log_event(service.driver, job["id"], "progress", seen)
+    wake(service, job | seen)
+
+
+def _induce(service: Service, lease: Lease, job: Job, lost: threading.Event) -> None:
+    def told(done: int, total: int, stage: str) -> None:
+        jobs.update(service.driver, lease, done=done, total=total, attempts=1)
+        jobs.log_event(service.driver, job["id"], "progress", {"stage": stage, "done": done, "total": total})
+
+    result = induction.induce_video(service, lease, job, lost, told)
+    jobs.finish(service.driver, lease, "succeeded", result=result)
+    jobs.log_event(service.driver, job["id"], "succeeded", result)
+
+
+def _make_dataset(service: Service, lease: Lease, job: Job, lost: threading.Event) -> None:
+    params, report = job["params"], QraReport()
+    steps = {int(n): count for n, count in params["steps"].items()}
+    samples = make_qra(service.driver, params["runs"], steps=steps, seed=params["seed"], report=report)
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for done, sample in enumerate(samples, 1):
+            if lost.is_set():
+                raise LeaseLost(job["id"])
+            if done % 500 == 0:
+                jobs.update(service.driver, lease, done=done, total=sum(steps.values()))
+            yield sample.to_row()
+
+    service.storage.write_rows(dataset_file(job["id"]), rows())
+    manifest = {"id": job["id"], "name": job["name"], **params, "runs": _run_facts(service, params["runs"])}
+    service.storage.write_json(manifest_file(job["id"]), manifest | {"report": report.to_dict()})
+    jobs.finish(service.driver, lease, "succeeded", result=report.to_dict())
+    jobs.log_event(service.driver, job["id"], "succeeded", report.to_dict())
+
+
+def _run_facts(service: Service, runs: Sequence[str]) -> list[dict[str, Any]]:
+    """What a data set's manifest says of the runs it was made from."""
+    facts = []
+    for id in runs:
+        job = jobs.get(service.driver, id) or {}
+        facts.append({"id": id, "video_id": job.get("video_id"), "params": job.get("params"), "result": job.get("result")})
+    return facts
+
+
+_STAGES: dict[str, Callable[[Service, Lease, Job, threading.Event], None]] = {
+    "split": _split,
+    "induce": _induce,
+    "qra": _make_dataset,
+}

@@ -1,0 +1,124 @@
+"""The induction of one run's graph, stored part by part so that it can go on from any of them."""
+
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from graphdb import graphs
+from graphdb.graphs import StoredClip
+from graphdb.jobs import Job, Lease, LeaseLost
+from model import prompts
+from model.backends.trace import Traced
+from model.induction.pipeline import InductionOptions, bridge, induce_clip
+from model.induction.rejects import Rejects
+from model.induction.splitting import split
+from model.stsg import Clip, Keyframe
+from model.video_llm import Reply, Request, VideoLLM
+from workers.runtime import Service
+from workers.storage import Storage, keyframe_file, rejects_file, trace_file, video_file
+
+Told = Callable[[int, int, str], None]  # done, total, stage
+
+
+def split_video(service: Service, lease: Lease, job: Job) -> list[Clip]:
+    """Cut a run's video, and store its keyframes and clips (STEP Sec. 3.1, Visual Splitting)."""
+    _crash_point("split")
+    run_id, video_id, params = job["id"], job["video_id"], job["params"]
+    how = InductionOptions.from_dict(params["options"]).how_to_split()
+    with service.storage.local(video_file(video_id)) as file:
+        clips = split(file, video_id, how, params["seed"], service.settings.limits)
+    for clip in clips:
+        for k in clip.keyframes:
+            service.storage.write_image(keyframe_file(run_id, k.id), k.image)
+    _crash_point("split-commit")
+    graphs.save_clips(service.driver, run_id, video_id, clips, lease=lease)
+    return clips
+
+
+def induce_video(service: Service, lease: Lease, job: Job, lost: threading.Event, told: Told) -> dict[str, Any]:
+    """The graph of a run, from the keyframes that are stored; returns its counts and rejects by reason."""
+    run_id, video_id = job["id"], job["video_id"]
+    llm = Watched(service.model(job["params"]["model"]), lost)
+    options = InductionOptions.from_dict({**llm.advice, **job["params"]["options"]})
+    stored = graphs.load_clips(service.driver, run_id)
+    for clip in stored:
+        if not clip.induced:
+            _crash_point(f"induce:{clip.index}")
+            traced = _Recorder(llm)
+            graph, rejects = induce_clip(_with_images(service.storage, run_id, clip), traced.llm, options)
+            _keep(service.storage, run_id, f"clip-{clip.index}", traced, rejects)
+            _crash_point(f"commit:{clip.index}")
+            graphs.save_graph(service.driver, run_id, video_id, graph, clip=clip.index, lease=lease)
+        told(clip.index + 1, len(stored), "induce")
+    _crash_point("bridge")
+    traced = _Recorder(llm)
+    whole = graphs.load_graph(service.driver, run_id)
+    parts = [whole.in_clip(clip.index) for clip in stored]
+    clips = [_with_images(service.storage, run_id, clip) for clip in stored]
+    edges, rejects = bridge(clips, parts, traced.llm, options)
+    _keep(service.storage, run_id, "bridge", traced, rejects)
+    _crash_point("bridge-commit")
+    graphs.save_graph(service.driver, run_id, video_id, edges, lease=lease)
+    told(len(stored), len(stored), "bridge")
+    return {
+        "counts": graphs.counts(service.driver, run_id),
+        "rejects": all_rejects(service.storage, run_id),
+        "prompts": f"{llm.prompt_set} {prompts.version(llm.prompt_set)}",
+        "model": llm.name,
+        "options": options.to_dict(),
+    }
+
+
+def all_rejects(storage: Storage, run_id: str) -> dict[str, int]:
+    """How many replies of a run could not be used, by step and reason."""
+    counts: dict[str, int] = {}
+    for name in storage.names(f"runs/{run_id}/rejects"):
+        for row in storage.rows(name):
+            key = f"{row['step']}: {row['reason']}"
+            counts[key] = counts.get(key, 0) + 1
+    return dict(sorted(counts.items()))
+
+
+def _with_images(storage: Storage, run_id: str, clip: StoredClip) -> Clip:
+    frames = (Keyframe(k.id, k.t, storage.read_image(keyframe_file(run_id, k.id))) for k in clip.keyframes)
+    return Clip(clip.index, clip.t_start, clip.t_end, clip.frame_start, clip.frame_end, tuple(frames))
+
+
+class Watched:
+    """A Video-LLM that stops replying once the job is no longer ours."""
+
+    def __init__(self, llm: VideoLLM, lost: threading.Event) -> None:
+        self._llm, self._lost = llm, lost
+        self.name, self.prompt_set = llm.name, llm.prompt_set
+        self.advice: Mapping[str, bool] = getattr(llm, "advice", {})  # switches that suit this model
+
+    def answer(self, requests: Sequence[Request]) -> list[Reply]:
+        if self._lost.is_set():
+            raise LeaseLost(self.name)
+        return self._llm.answer(requests) if requests else []
+
+
+class _Recorder:
+    """A traced Video-LLM and the rows of its trace."""
+
+    def __init__(self, llm: VideoLLM) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self.llm: VideoLLM = Traced(llm, self.rows.append)
+
+
+def _keep(storage: Storage, run_id: str, stage: str, traced: _Recorder, rejects: Rejects) -> None:
+    storage.write_rows(trace_file(run_id, stage), traced.rows)
+    storage.write_rows(rejects_file(run_id, stage), (asdict(r) for r in rejects.items))
+
+
+def _crash_point(name: str) -> None:
+    """For fault tests: STSG_CRASH_AT=<point>=<file> kills this process once, where the file is not there yet."""
+    point, _, marker = os.environ.get("STSG_CRASH_AT", "").partition("=")
+    if point == name and marker:
+        try:
+            os.close(os.open(marker, os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            return
+        os.kill(os.getpid(), 9)

@@ -1,0 +1,51 @@
+"""The reconciler: a thread of each worker that wakes jobs whose message was lost or whose worker died.
+
+A wake-up too many does no harm: it finds the lease taken.
+"""
+
+import logging
+import threading
+
+from graphdb import jobs
+from workers import flows
+from workers.runtime import Service, service
+
+log = logging.getLogger(__name__)
+_stop = threading.Event()
+_LOST_AFTER = 30.0  # seconds after which a queued job's wake-up counts as lost
+
+
+def start() -> None:
+    """Start the thread."""
+    _stop.clear()
+    threading.Thread(target=_run, name="reconciler", daemon=True).start()
+
+
+def stop() -> None:
+    """End the thread at its next turn."""
+    _stop.set()
+
+
+def _run() -> None:
+    while not _stop.is_set():
+        try:
+            opened = service()
+            sweep(opened)
+            _stop.wait(opened.settings.reconcile_seconds)
+        except Exception as e:  # noqa: BLE001 # the database may be back at the next turn
+            log.warning("reconciler: %s", e)
+            _stop.wait(3)
+
+
+def sweep(opened: Service) -> int:
+    """Wake every job that is due; returns how many.
+
+    A job whose worker died is woken at once. One that is queued may have its wake-up in a long queue still, so it counts
+    as lost only while the queue is empty.
+    """
+    found = jobs.due(opened.driver, lost_after=min(_LOST_AFTER, opened.settings.lease_seconds))
+    waiting = {queue: opened.backlog(queue) for queue in {flows.queue_of(job) for job in found}}
+    lost = [job for job in found if job["state"] == "running" or waiting[flows.queue_of(job)] == 0]
+    for job in lost:
+        flows.wake(opened, job)
+    return len(lost)

@@ -1,0 +1,78 @@
+"""The composition root: what a process needs, opened once, on first use."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+
+
+
+from graphdb import schema
+from graphdb.connection import Driver, connect
+from model.video_llm import VideoLLM
+from workers.settings import Settings, settings
+from workers.storage import Storage
+
+Wake = Callable[[str, str, str], None]  # (task name, queue, job id); may raise when the broker is away
+Backlog = Callable[[str], int]  # how many messages a queue holds
+
+
+@dataclass
+class Service:
+    """A database, a storage, a way to wake workers, and the Video-LLMs by name."""
+
+    settings: Settings
+    driver: Driver
+    storage: Storage
+    wake: Wake
+    backlog: Backlog
+    _models: dict[str, VideoLLM] = field(default_factory=dict)
+
+    def model(self, name: str) -> VideoLLM:
+        """The Video-LLM of a name in the settings, loaded on first use."""
+        if name not in self._models:
+            self._models[name] = open_model(self.settings.model_specs()[name])
+        return self._models[name]
+
+    def close(self) -> None:
+        self.driver.close()
+
+
+def open_model(spec: str) -> VideoLLM:
+    """The Video-LLM of a spec; `scripted:<folder>` is the perfect one of the rendered world."""
+    if spec.startswith("scripted:"):
+        from trainer.world.oracle import Oracle
+
+        return Oracle(Path(spec.removeprefix("scripted:")))
+    from model.backends import open_video_llm
+
+    return open_video_llm(spec)
+
+
+def open_service(given: Settings) -> Service:
+    """A service for these settings; the database's schema is there when it returns."""
+    driver = connect(given.neo4j_uri or "bolt://127.0.0.1:7687", given.neo4j_user, given.neo4j_password)
+    schema.apply(driver)
+    return Service(given, driver, Storage(given.storage_url), _send, _backlog)
+
+
+def _send(task: str, queue: str, job_id: str) -> None:
+    from workers.app import app
+
+    app.send_task(task, (job_id,), queue=queue, retry=False)
+
+
+def _backlog(queue: str) -> int:
+    from workers.app import app
+
+    with app.connection_for_read() as connection:
+        return int(connection.default_channel.client.llen(queue))
+
+
+@cache
+def service() -> Service:
+    """This process's service."""
+    return open_service(settings())
+
+

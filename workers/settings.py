@@ -1,0 +1,69 @@
+"""All settings, from the environment; the only reader of it outside the command line."""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from model import stsg
+from model.media import MediaLimits
+
+_TINY = Path(stsg.__file__).parent / "checkpoints" / "tiny"
+
+
+class Settings(BaseSettings):
+    """What an operator may set, as STSG_<NAME>; an empty value counts as unset."""
+
+    model_config = SettingsConfigDict(env_prefix="STSG_", env_ignore_empty=True, frozen=True)
+
+    home: Path = Field(Path(".stsg"), description="State of the local stack.")
+    neo4j_uri: str = Field("", description="An external Neo4j; empty for the embedded one.")
+    neo4j_user: str = "neo4j"
+    neo4j_password: str = ""
+    neo4j_browser_url: str = Field("", description="Where users reach Neo4j Browser.")
+    redis_url: str = Field("", description="An external Redis-protocol broker; empty for the embedded one.")
+    storage: str = Field("", description="An fsspec URL or folder for files; empty for <home>/files.")
+    models: dict[str, str] = Field(default_factory=dict, description="Video-LLMs a run may name: name to spec.")
+    default_model: str = "tiny"
+    api_host: str = "127.0.0.1"
+    api_port: int = Field(8000, ge=0, le=65_535)
+    api_tokens: list[str] = Field(default_factory=list, description="Bearer tokens; none is fine on loopback only.")
+    public_url: str = Field("", description="Where users reach the API, where that is not its own address.")
+    public_host: str = ""
+    max_upload_bytes: int = Field(8 * 2**30, gt=0)
+    max_seconds: float = Field(2 * 3600, gt=0)
+    max_pixels: int = Field(4096 * 4096, gt=0)
+    max_frames: int = Field(1_000_000, gt=0)
+    upload_idle_seconds: float = Field(30, gt=0, description="An upload that sends nothing for so long is closed.")
+    lease_seconds: float = Field(15, gt=0, description="A worker silent for so long has lost its job.")
+    reconcile_seconds: float = Field(3, gt=0)
+    max_attempts: int = Field(3, ge=1, description="A job that dies so often is given up.")
+
+    @property
+    def limits(self) -> MediaLimits:
+        return MediaLimits(max_seconds=self.max_seconds, max_pixels=self.max_pixels, max_frames=self.max_frames)
+
+    @property
+    def storage_url(self) -> str:
+        return self.storage or str((self.home / "files").absolute())
+
+    def model_specs(self) -> dict[str, str]:
+        """Every Video-LLM that a run may name, with its spec; the tiny one is always there."""
+        return {"tiny": f"hf:{_TINY}"} | self.models
+
+    def with_local_stack(self) -> "Settings":
+        """These settings, with the addresses of the local stack of `home` where the environment names none."""
+        file = self.home / "stack.json"
+        if not file.exists():
+            return self
+        stack: dict[str, Any] = json.loads(file.read_text())["settings"]
+        return self.model_copy(update={k: v for k, v in stack.items() if not getattr(self, k)})
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process."""
+    return Settings().with_local_stack()

@@ -1,0 +1,29 @@
+"""Celery tasks: shells around the flows."""
+
+import os
+
+from workers import flows
+from workers.app import app
+from workers.runtime import service
+
+
+def _work(job_id: str, stage: str) -> None:
+    flows.work(service(), job_id, f"{os.uname().nodename}:{os.getpid()}", (stage,))
+
+
+@app.task(name="stsg.split")
+def split(job_id: str) -> None:
+    """Cut a video into clips and keyframes; the run then goes on where the model is."""
+    _work(job_id, "split")
+
+
+@app.task(name="stsg.induce")
+def induce(job_id: str) -> None:
+    """Make the graph of a run from its keyframes."""
+    _work(job_id, "induce")
+
+
+@app.task(name="stsg.qra")
+def qra(job_id: str) -> None:
+    """Sample a QRA data set."""
+    _work(job_id, "qra")
