@@ -73,7 +73,9 @@ class Problem(HTTPException):
 
 def not_found(kind: str, id: str) -> Problem:
     """There is no `kind` with this id."""
-    return Problem(404, f"{kind}_not_found", f"There is no {_words(kind)} {id!r}.", f"List what there is: {LISTS[kind]}.")
+    return Problem(
+        404, f"{kind}_not_found", f"There is no {_words(kind)} {id!r}.", f"List what there is: {LISTS[kind]}."
+    )
 
 
 def conflict(code: str, detail: str, remedy: str) -> Problem:

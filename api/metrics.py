@@ -15,9 +15,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         labels = ("method", "route")
-        self.requests = Counter(
-            "stsg_http_requests", "Requests answered.", (*labels, "status"), registry=self.registry
-        )
+        self.requests = Counter("stsg_http_requests", "Requests answered.", (*labels, "status"), registry=self.registry)
         self.seconds = Histogram(
             "stsg_http_seconds", "Seconds to the reply's first byte.", labels, buckets=_BUCKETS, registry=self.registry
         )

@@ -26,4 +26,6 @@ def page(items: Sequence[T], limit: int, key: str = "id") -> Page[T]:
     """The page of up to `limit` items, made from `limit + 1` that were asked for."""
     data = list(items[:limit])
     ids = [str(getattr(item, key)) for item in data]
-    return Page(data=data, first_id=ids[0] if ids else None, last_id=ids[-1] if ids else None, has_more=len(items) > limit)
+    return Page(
+        data=data, first_id=ids[0] if ids else None, last_id=ids[-1] if ids else None, has_more=len(items) > limit
+    )

@@ -48,7 +48,9 @@ async def receive_file(request: Request, target: Path, limit: int) -> Received:
             else:
                 raise _unsupported(kind.decode("latin-1"))
     except ClientDisconnect:
-        raise Problem(400, "upload_broken_off", "The connection closed before the file was whole.", "Send it again.") from None
+        raise Problem(
+            400, "upload_broken_off", "The connection closed before the file was whole.", "Send it again."
+        ) from None
     return Received(sink.hash.hexdigest(), sink.size, _plain_name(name), fields)
 
 

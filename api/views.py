@@ -21,6 +21,7 @@ def video(service: Service, id: str) -> Video:
 
 
 def video_of(found: dict[str, Any]) -> Video:
+    """A stored video as the API shows it."""
     told = {k: v for k, v in found.items() if k in Video.model_fields}
     return Video(**told | {"created_at": _time(found["created_at"])})
 
@@ -35,13 +36,16 @@ def start_run(service: Service, video_id: str, wanted: RunRequest) -> tuple[Run,
     known = service.settings.model_specs()
     model = wanted.model or service.settings.default_model
     if model not in known:
-        raise invalid("model", f"there is no model {model!r}", f"Name one of {', '.join(sorted(known))}, or set STSG_MODELS.")
+        raise invalid(
+            "model", f"there is no model {model!r}", f"Name one of {', '.join(sorted(known))}, or set STSG_MODELS."
+        )
     options = wanted.options.model_dump(exclude_unset=True)
     job, created = flows.start_run(service, video_id, model, options, wanted.seed)
     return run_of(job), created
 
 
 def run_of(job: Job) -> Run:
+    """A run's record as the API shows it."""
     result = job.get("result") or {}
     params = job["params"]
     return Run(
@@ -61,10 +65,20 @@ def dataset(service: Service, id: str) -> QraDataset:
 
 
 def dataset_of(job: Job) -> QraDataset:
+    """A data set's record as the API shows it."""
     result, params = job.get("result") or {}, job["params"]
-    made = {"count": result.get("count", 0), "by_steps": result.get("by_steps", {}), "rejects": result.get("rejected", {})}
+    made = {
+        "count": result.get("count", 0),
+        "by_steps": result.get("by_steps", {}),
+        "rejects": result.get("rejected", {}),
+    }
     return QraDataset(
-        **_common(job), **made, name=job.get("name", ""), runs=params["runs"], steps=params["steps"], seed=params["seed"]
+        **_common(job),
+        **made,
+        name=job.get("name", ""),
+        runs=params["runs"],
+        steps=params["steps"],
+        seed=params["seed"],
     )
 
 
@@ -92,6 +106,7 @@ def graph_job(service: Service, run_id: str) -> Job:
 
 
 def event_of(event: dict[str, Any]) -> Event:
+    """An event's record as the API shows it."""
     return Event(id=event["seq"], type=event["type"], created_at=_time(event["created_at"]), data=event["data"])
 
 

@@ -19,9 +19,7 @@ from graphdb.jobs import Lease, prove
 from model.stsg import Attribute, Clip, Event, Motion, ObjectNode, Reference, Relation, SceneGraph
 
 NodeLabel = Literal["Clip", "Keyframe", "Object", "Attribute"]
-EdgeType = Literal[
-    "ATTRIBUTE", "RELATION", "MOTION", "REFERENCE", "EVENT", "HAS_CLIP", "HAS_KEYFRAME", "SHOWS", "NEXT"
-]
+EdgeType = Literal["ATTRIBUTE", "RELATION", "MOTION", "REFERENCE", "EVENT", "HAS_CLIP", "HAS_KEYFRAME", "SHOWS", "NEXT"]
 NODE_LABELS: tuple[NodeLabel, ...] = ("Clip", "Keyframe", "Object", "Attribute")
 EDGE_ENDS: dict[EdgeType, tuple[str, str]] = {
     "ATTRIBUTE": ("Object", "Attribute"),
@@ -137,7 +135,13 @@ def _clip_node(rows: _Rows, clip: Clip) -> str:
 
 
 def save_graph(
-    driver: Driver, run_id: str, video_id: str, graph: SceneGraph, *, clip: int | None = None, lease: Lease | None = None
+    driver: Driver,
+    run_id: str,
+    video_id: str,
+    graph: SceneGraph,
+    *,
+    clip: int | None = None,
+    lease: Lease | None = None,
 ) -> None:
     """Store a graph, or a part of one; with `clip` the graph of this clip, which then counts as induced.
 
@@ -181,7 +185,7 @@ def _object_node(rows: _Rows, o: ObjectNode, position: int) -> None:
     for frame in o.keyframes:
         rows.edge("SHOWS", rows.id(f"f/{frame}"), id, predicate="shows")
     for a in o.attributes:
-        told = {"type": a.type, "value": a.value, "clip": o.clip}
+        told: _Properties = {"type": a.type, "value": a.value, "clip": o.clip}
         value = rows.node("Attribute", f"{o.id}/{a.type}={a.value}", name=a.value, **told, evidence=list(a.evidence))
         rows.edge("ATTRIBUTE", id, value, predicate=a.type, type=a.type)
 
@@ -211,9 +215,7 @@ def load_clips(driver: Driver, run_id: str) -> list[StoredClip]:
         c = row["clip"]
         keyframes = tuple(StoredKeyframe(k["frame_id"], k["t"]) for k in row["keyframes"])
         clips.append(
-            StoredClip(
-                c["index"], c["t_start"], c["t_end"], c["frame_start"], c["frame_end"], keyframes, c["induced"]
-            )
+            StoredClip(c["index"], c["t_start"], c["t_end"], c["frame_start"], c["frame_end"], keyframes, c["induced"])
         )
     return clips
 

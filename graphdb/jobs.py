@@ -70,9 +70,7 @@ def list_jobs(
     video_id: str | None = None,
 ) -> list[Job]:
     """Jobs, newest first, after the one of id `after`."""
-    rows = read(
-        driver, cypher("job_list"), label=label, limit=limit, after=after, state=state, video_id=video_id
-    )
+    rows = read(driver, cypher("job_list"), label=label, limit=limit, after=after, state=state, video_id=video_id)
     return [_unpacked(row["job"]) for row in rows]
 
 

@@ -61,7 +61,7 @@ class Frame:
     image: Image
 
 
-def probe(path: Path, limits: MediaLimits = MediaLimits()) -> VideoInfo:  # noqa: B008 # frozen
+def probe(path: Path, limits: MediaLimits = MediaLimits()) -> VideoInfo:  # frozen
     """What the file holds, with its first picture decoded as proof.
 
     Raises:
@@ -74,7 +74,7 @@ def probe(path: Path, limits: MediaLimits = MediaLimits()) -> VideoInfo:  # noqa
     raise MediaError("no_frames", "The video stream holds no picture that can be decoded.", "Export the video again.")
 
 
-def frames(path: Path, limits: MediaLimits = MediaLimits(), *, max_side: int = 512) -> Iterator[Frame]:  # noqa: B008
+def frames(path: Path, limits: MediaLimits = MediaLimits(), *, max_side: int = 512) -> Iterator[Frame]:
     """All frames in order of time, upright, with a longer side of at most `max_side` pixels.
 
     A frame that can't be decoded is skipped; at the end a file with too few good ones is refused.
@@ -137,7 +137,9 @@ def _info(container: Any, limits: MediaLimits) -> VideoInfo:
         raise MediaError("no_video_stream", "The file has no video stream, only sound or data.", "Send a video.")
     stream = container.streams.video[0]
     if stream.codec_context is None:
-        raise MediaError("not_a_video", "The video's codec can't be told from the file.", "Export it again as H.264 MP4.")
+        raise MediaError(
+            "not_a_video", "The video's codec can't be told from the file.", "Export it again as H.264 MP4."
+        )
     width, height = stream.codec_context.width, stream.codec_context.height
     if width * height > limits.max_pixels:
         raise _too_large(width, height, limits)

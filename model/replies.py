@@ -18,7 +18,7 @@ _REFUSALS = ("i'm sorry", "i am sorry", "sorry,", "i cannot", "i can't", "i am u
 _NOTHING = frozenset({"", "none", "null", "n/a", "nothing", "unknown", "na"})
 
 
-class UnreadableReply(Exception):
+class UnreadableReply(Exception):  # noqa: N818 # it is a reply that can't be read, not a fault
     """The model replied, but not in a form that the prompt asked for; `reason` is what it is counted under."""
 
     def __init__(self, reason: str) -> None:

@@ -91,7 +91,25 @@ def object_name(category: str, mark: str) -> str:
     return f"{mark} {category}" if leads else f"{category} {mark}"
 
 
-_PREPOSITIONS = frozenset("at behind beside by holding in near next of on over to under wears with".split())
+_PREPOSITIONS = frozenset(
+    [
+        "at",
+        "behind",
+        "beside",
+        "by",
+        "holding",
+        "in",
+        "near",
+        "next",
+        "of",
+        "on",
+        "over",
+        "to",
+        "under",
+        "wears",
+        "with",
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)

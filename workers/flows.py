@@ -46,9 +46,7 @@ def delete_video(service: Service, id: str) -> bool:
     return True
 
 
-def start_run(
-    service: Service, video_id: str, model: str, options: Mapping[str, Any], seed: int
-) -> tuple[Job, bool]:
+def start_run(service: Service, video_id: str, model: str, options: Mapping[str, Any], seed: int) -> tuple[Job, bool]:
     """The run of these arguments, and whether it is new; the same arguments give the same run."""
     params = {"model": model, "options": dict(options), "seed": seed}
     spec = service.settings.model_specs()[model]
@@ -135,7 +133,9 @@ def work(service: Service, id: str, owner: str, stages: Sequence[str]) -> None:
     with _held(service, lease) as lost:
         try:
             if job["attempts"] > service.settings.max_attempts:
-                detail = f"The job was given up after {service.settings.max_attempts} attempts that ended without a word."
+                detail = (
+                    f"The job was given up after {service.settings.max_attempts} attempts that ended without a word."
+                )
                 _fail(service, lease, "poison", detail, "Read the worker's log; a retry starts from what was stored.")
             else:
                 _STAGES[job["stage"]](service, lease, job, lost)
@@ -196,17 +196,18 @@ def _held(service: Service, lease: Lease) -> Iterator[threading.Event]:
         thread.join(timeout=1)
 
 
-def _split(service: Service, lease: Lease, job: Job, lost: threading.Event) -> None:
+def _split(service: Service, lease: Lease, job: Job, _lost: threading.Event) -> None:
     clips = induction.split_video(service, lease, job)
-    seen = {"stage": "induce", "done": 0, "total": len(clips), "attempts": 0}
+    seen: dict[str, Any] = {"stage": "induce", "done": 0, "total": len(clips), "attempts": 0}
     jobs.release(service.driver, lease, **seen, dispatched_at=0.0)
     jobs.log_event(service.driver, job["id"], "progress", seen)
     wake(service, job | seen)
 
 
 def _induce(service: Service, lease: Lease, job: Job, lost: threading.Event) -> None:
-    def told(done: int, total: int, stage: str) -> None:
-        jobs.update(service.driver, lease, done=done, total=total, attempts=1)
+    def told(done: int, total: int, stage: str, *, fresh: bool) -> None:
+        progress = {"attempts": 1} if fresh else {}  # only what is new shows that the job gets on
+        jobs.update(service.driver, lease, done=done, total=total, **progress)
         jobs.log_event(service.driver, job["id"], "progress", {"stage": stage, "done": done, "total": total})
 
     result = induction.induce_video(service, lease, job, lost, told)
@@ -239,7 +240,9 @@ def _run_facts(service: Service, runs: Sequence[str]) -> list[dict[str, Any]]:
     facts = []
     for id in runs:
         job = jobs.get(service.driver, id) or {}
-        facts.append({"id": id, "video_id": job.get("video_id"), "params": job.get("params"), "result": job.get("result")})
+        facts.append(
+            {"id": id, "video_id": job.get("video_id"), "params": job.get("params"), "result": job.get("result")}
+        )
     return facts
 
 

@@ -1,10 +1,12 @@
 """The induction of one run's graph, stored part by part so that it can go on from any of them."""
 
 import os
+import signal
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 from graphdb import graphs
 from graphdb.graphs import StoredClip
@@ -19,7 +21,11 @@ from model.video_llm import Reply, Request, VideoLLM
 from workers.runtime import Service
 from workers.storage import Storage, keyframe_file, rejects_file, trace_file, video_file
 
-Told = Callable[[int, int, str], None]  # done, total, stage
+
+class Told(Protocol):
+    """Hears how far the work is; `fresh` when something new was stored."""
+
+    def __call__(self, done: int, total: int, stage: str, *, fresh: bool) -> None: ...
 
 
 def split_video(service: Service, lease: Lease, job: Job) -> list[Clip]:
@@ -51,7 +57,7 @@ def induce_video(service: Service, lease: Lease, job: Job, lost: threading.Event
             _keep(service.storage, run_id, f"clip-{clip.index}", traced, rejects)
             _crash_point(f"commit:{clip.index}")
             graphs.save_graph(service.driver, run_id, video_id, graph, clip=clip.index, lease=lease)
-        told(clip.index + 1, len(stored), "induce")
+        told(clip.index + 1, len(stored), "induce", fresh=not clip.induced)
     _crash_point("bridge")
     traced = _Recorder(llm)
     whole = graphs.load_graph(service.driver, run_id)
@@ -61,7 +67,7 @@ def induce_video(service: Service, lease: Lease, job: Job, lost: threading.Event
     _keep(service.storage, run_id, "bridge", traced, rejects)
     _crash_point("bridge-commit")
     graphs.save_graph(service.driver, run_id, video_id, edges, lease=lease)
-    told(len(stored), len(stored), "bridge")
+    told(len(stored), len(stored), "bridge", fresh=True)
     return {
         "counts": graphs.counts(service.driver, run_id),
         "rejects": all_rejects(service.storage, run_id),
@@ -114,11 +120,9 @@ def _keep(storage: Storage, run_id: str, stage: str, traced: _Recorder, rejects:
 
 
 def _crash_point(name: str) -> None:
-    """For fault tests: STSG_CRASH_AT=<point>=<file> kills this process once, where the file is not there yet."""
-    point, _, marker = os.environ.get("STSG_CRASH_AT", "").partition("=")
-    if point == name and marker:
-        try:
-            os.close(os.open(marker, os.O_CREAT | os.O_EXCL))
-        except FileExistsError:
-            return
-        os.kill(os.getpid(), 9)
+    """For fault tests: STSG_CRASH_AT=<point>=<file>,... kills this process once at each point, unless its file is there."""
+    for entry in filter(None, os.environ.get("STSG_CRASH_AT", "").split(",")):
+        point, _, marker = entry.partition("=")
+        if point == name and not Path(marker).exists():
+            Path(marker).touch()
+            os.kill(os.getpid(), signal.SIGKILL)

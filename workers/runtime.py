@@ -5,11 +5,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-
-
-
 from graphdb import schema
-from graphdb.connection import Driver, connect
+from graphdb.connection import Driver as Driver
+from graphdb.connection import connect
 from model.video_llm import VideoLLM
 from workers.settings import Settings, settings
 from workers.storage import Storage
@@ -74,5 +72,3 @@ def _backlog(queue: str) -> int:
 def service() -> Service:
     """This process's service."""
     return open_service(settings())
-
-

@@ -117,24 +117,30 @@ class Storage:
 
 
 def video_file(video_id: str) -> str:
+    """Where a video's file is."""
     return f"videos/{video_id}/source"
 
 
 def keyframe_file(run_id: str, frame_id: str) -> str:
+    """Where a keyframe's picture is."""
     return f"runs/{run_id}/keyframes/{frame_id.rpartition(':')[2]}.png"
 
 
 def trace_file(run_id: str, stage: str) -> str:
+    """Where the exchanges of a stage are."""
     return f"runs/{run_id}/trace/{stage}.jsonl"
 
 
 def rejects_file(run_id: str, stage: str) -> str:
+    """Where the replies of a stage that could not be used are."""
     return f"runs/{run_id}/rejects/{stage}.jsonl"
 
 
 def dataset_file(dataset_id: str) -> str:
+    """Where a data set's rows are."""
     return f"qra/{dataset_id}/rows.jsonl"
 
 
 def manifest_file(dataset_id: str) -> str:
+    """Where a data set's manifest is."""
     return f"qra/{dataset_id}/manifest.json"

@@ -55,7 +55,7 @@ def _evaluate(client: Client, folder: Path, count: int, seed: int, model: str, *
         sent = []
         for number in range(seed, seed + count):
             rendered = render_with_truth(number, folder)
-            sent.append((rendered, client.upload(rendered.video, **params)["run"]["id"]))
+            sent.append((rendered, client.upload(rendered.video, lambda size: None, **params)["run"]["id"]))
             bars.advance(bar, 1)
         bar = bars.add("graphs", count)
         scores = []

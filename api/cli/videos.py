@@ -24,8 +24,7 @@ def ingest(
     """
     results: list[dict[str, Any]] = []
     with Client() as client:
-        for file in files:
-            results.append(_send(client, file, model, seed, quiet=as_json))
+        results.extend(_send(client, file, model, seed, quiet=as_json) for file in files)
         if watch:
             _follow(client, results, quiet=as_json)
     if as_json:

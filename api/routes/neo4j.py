@@ -39,6 +39,6 @@ def queries(run: Run | None = None) -> PlainTextResponse:
 
 
 @router.options("/{path:path}", include_in_schema=False)
-def preflight(path: str) -> Response:
+def preflight(path: str) -> Response:  # noqa: ARG001 # any path
     """Neo4j Browser asks first, because its requests carry headers of their own."""
     return Response(status_code=204, headers=_CORS)

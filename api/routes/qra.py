@@ -82,4 +82,6 @@ def _whole(service: Service, dataset_id: str) -> None:
     """Raises where the data set is not there, or not finished."""
     found = views.dataset(service, dataset_id)
     if found.state != "succeeded":
-        raise conflict("dataset_not_ready", f"The data set is {found.state}.", f"Wait for GET /v1/qra-datasets/{dataset_id}.")
+        raise conflict(
+            "dataset_not_ready", f"The data set is {found.state}.", f"Wait for GET /v1/qra-datasets/{dataset_id}."
+        )

@@ -60,7 +60,9 @@ def retry_run(service: ServiceDep, run_id: str, response: Response) -> Run:
     run = views.run(service, run_id)
     job = flows.retry(service, run_id)
     if job is None:
-        raise conflict("run_not_ended_badly", f"The run is {run.state}.", "Only a failed or cancelled run can be retried.")
+        raise conflict(
+            "run_not_ended_badly", f"The run is {run.state}.", "Only a failed or cancelled run can be retried."
+        )
     response.headers["Location"] = f"/v1/runs/{run_id}"
     return views.run_of(job)
 

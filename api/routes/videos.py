@@ -156,7 +156,9 @@ def keyframes(service: ServiceDep, video_id: str) -> Page[Keyframe]:
         for clip in graphs.load_clips(service.driver, job["id"]):
             for k in clip.keyframes:
                 number = k.id.rpartition(":")[2]
-                found[number] = Keyframe(id=number, t=k.t, url=f"/v1/videos/{video_id}/keyframes/{number}?run={job['id']}")
+                found[number] = Keyframe(
+                    id=number, t=k.t, url=f"/v1/videos/{video_id}/keyframes/{number}?run={job['id']}"
+                )
     return page(sorted(found.values(), key=lambda k: k.t), len(found) or 1)
 
 

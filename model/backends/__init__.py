@@ -23,7 +23,7 @@ def open_video_llm(spec: str) -> VideoLLM:
             return HuggingFaceVideoLLM(rest)
         except (OSError, ValueError) as e:
             raise SpecError(f"{rest} can't be loaded: {e} Name a folder with config.json and safetensors.") from e
-    if kind == "openai" and "#" in rest:
+    if kind == "openai" and rest.startswith(("http://", "https://")) and "#" in rest:
         from model.backends.openai_server import OpenAIVideoLLM
 
         url, _, name = rest.rpartition("#")
@@ -33,7 +33,10 @@ def open_video_llm(spec: str) -> VideoLLM:
 
         if not Path(rest).is_file():
             raise SpecError(f"There is no recording {rest}. A run's trace is one: runs/<id>/trace/*.jsonl.")
-        return RecordedVideoLLM(Path(rest))
+        try:
+            return RecordedVideoLLM(Path(rest))
+        except (LookupError, TypeError, ValueError) as e:
+            raise SpecError(f"{rest} is no trace: {e!r}. Give a JSONL file that a run wrote, unchanged.") from e
     raise SpecError(
-        f"{spec!r} names no Video-LLM. Write hf:<folder or id>, openai:<url>#<name> or recorded:<file of a trace>."
+        f"{spec!r} names no Video-LLM. Write hf:<folder or id>, openai:http://<host>/v1#<name> or recorded:<trace file>."
     )

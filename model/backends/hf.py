@@ -11,7 +11,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +114,7 @@ class HuggingFaceVideoLLM:
     def _run(self, part: list[Prompt], *, shared: bool) -> list[tuple[Prompt, Reply]]:
         since = time.monotonic()
         state = self._shared(part) if shared else self._plain(part)
-        scores = [self._scores(p, state.logits[b]) for b, p in enumerate(part)]
+        scores = [self._scores(p, state.logits[b]) or self._followed(p) for b, p in enumerate(part)]
         most = max((p.request.max_new_tokens for p, s in zip(part, scores, strict=True) if not s), default=0)
         said = self._decode(state, most, [bool(s) for s in scores]) if most else [[] for _ in part]
         milliseconds = (time.monotonic() - since) * 1000 / len(part)
@@ -128,18 +128,23 @@ class HuggingFaceVideoLLM:
         return replies
 
     def _plain(self, part: Sequence[Prompt]) -> _State:
+        inputs = self._inputs(part)
+        out = self._network(**inputs, use_cache=True, logits_to_keep=1)
+        # without media the lag of an earlier batch would be left over
+        lag = self._deltas(len(part)) if part[0].media else 0
+        mask = inputs["attention_mask"]
+        return _State(out.logits[:, -1], out.past_key_values, mask, mask.sum(1) + lag)
+
+    def _inputs(self, part: Sequence[Prompt]) -> dict[str, Tensor]:
         ids, mask = self._padded([p.ids for p in part])
         inputs: dict[str, Tensor] = {"input_ids": ids, "attention_mask": mask}
         if part[0].types is not None:
             inputs["mm_token_type_ids"] = self._padded([p.types or [] for p in part], 0)[0]
         for key in part[0].media:
             inputs[key] = torch.cat([p.media[key] for p in part]).to(self._device)
-        sees = bool(part[0].media)
-        if not (self._mrope and sees):  # such networks count positions from 0, across the padding
+        if not (self._mrope and part[0].media):  # such networks count positions from 0, across the padding
             inputs["position_ids"] = self._dims((mask.cumsum(1) - 1).clamp(min=0))
-        out = self._network(**inputs, use_cache=True, logits_to_keep=1)
-        lag = self._deltas(len(part)) if sees else 0  # without media those of an earlier batch would be left over
-        return _State(out.logits[:, -1], out.past_key_values, mask, mask.sum(1) + lag)
+        return inputs
 
     def _shared(self, part: Sequence[Prompt]) -> _State:
         """The prefix once, then each prompt's own tokens, padded on the left between the two."""
@@ -195,6 +200,25 @@ class HuggingFaceVideoLLM:
         if not firsts or len(set(firsts)) < len(firsts):
             return ()
         return tuple(logits.float().log_softmax(-1)[firsts].tolist())
+
+    def _followed(self, prompt: Prompt) -> tuple[float, ...]:
+        """Log-probabilities of the choices as whole replies, up to and with the end token."""
+        encoded = [self._tokenizer.encode(c, add_special_tokens=False) for c in prompt.request.choices]
+        choices = [[*ids, int(self._ends[0])] for ids in encoded]
+        if not choices:
+            return ()
+        types = prompt.types
+        rows = [
+            replace(prompt, ids=[*prompt.ids, *c], types=None if types is None else [*types, *[0] * len(c)])
+            for c in choices
+        ]
+        kept = max(map(len, choices)) + 1
+        logits = self._network(**self._inputs(rows), use_cache=False, logits_to_keep=kept).logits
+        steps = logits[:, :-1].float().log_softmax(-1)  # what stands before each of the last tokens
+        return tuple(
+            float(steps[b, -len(c) :].gather(1, torch.tensor(c, device=self._device)[:, None]).sum())
+            for b, c in enumerate(choices)
+        )
 
     def _padded(self, rows: Sequence[list[int]], pad: int | None = None) -> tuple[Tensor, Tensor]:
         pad = self._tokenizer.pad_token_id if pad is None else pad

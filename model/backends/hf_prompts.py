@@ -21,6 +21,7 @@ class Ways:
     prompts: str = "standard"
     frames: str = "images"  # several frames as "images", or as one "video"
     fps: float = 1.0  # of a video of keyframes: nominal, they are not evenly spaced
+    side: int = 0  # every frame is shown as a square of this many pixels a side; 0 leaves it to the processor
     advice: Mapping[str, bool] = field(default_factory=dict)  # induction switches that suit the model
 
 
@@ -50,6 +51,8 @@ class Prompter:
         processor.tokenizer.padding_side = "left"
         if processor.tokenizer.pad_token_id is None:
             processor.tokenizer.pad_token = processor.tokenizer.eos_token
+        own = (getattr(processor, "image_token", None), getattr(processor, "video_token", None))
+        self._control = tuple(t for t in (*processor.tokenizer.all_special_tokens, *own) if t)
 
     def prompts(self, requests: Sequence[Request]) -> list[Prompt]:
         """A prompt for each request, in order."""
@@ -69,7 +72,8 @@ class Prompter:
         """The layout of the empty prompt up to where the texts part, then this text's own tokens."""
         blank = self._tokens(empty_text)
         own = self._tokens(self._text(request.frames, request.text))
-        same = next((i for i, (a, b) in enumerate(zip(blank, own, strict=False)) if a != b), min(len(blank), len(own)))
+        most = min(len(blank), len(own)) - 1  # an empty text keeps one token of its own
+        same = next((i for i in range(most) if blank[i] != own[i]), most)
         laid: list[int] = empty["input_ids"][0].tolist()
         prefix = len(laid) - (len(blank) - same)
         ids = laid[:prefix] + own[same:]
@@ -88,6 +92,8 @@ class Prompter:
         return not (bos and text.startswith(bos))
 
     def _text(self, frames: Sequence[Keyframe], text: str) -> str:
+        for token in self._control:  # a text may quote an earlier reply, and must not speak for the template
+            text = text.replace(token, "")
         if self._as_video(frames):
             content: list[dict[str, str]] = [{"type": "video"}]
         else:
@@ -100,9 +106,9 @@ class Prompter:
         return self._ways.frames == "video" and len(frames) > 1
 
     def _process(self, text: str, frames: Sequence[Keyframe]) -> dict[str, Tensor]:
-        given: dict[str, Any] = {"text": [text], "return_tensors": "pt"}
+        given: dict[str, Any] = {"text": [text], "return_tensors": "pt", "add_special_tokens": self._adds_special(text)}
         if self._as_video(frames):
-            pictures = [Pillow.fromarray(f.image) for f in frames]
+            pictures = self._pictures(frames)
             pictures += pictures[-1:] * (len(pictures) % 2)  # models that see frames in pairs want an even number
             given["videos"] = [pictures]
             given["video_metadata"] = [
@@ -114,6 +120,11 @@ class Prompter:
             ]
             given["do_sample_frames"] = False
         elif frames:
-            given["images"] = [[Pillow.fromarray(f.image) for f in frames]]
+            given["images"] = [self._pictures(frames)]
         laid = dict(self._processor(**given))
         return {k: v.to(self._dtype) if v.is_floating_point() else v for k, v in laid.items()}
+
+    def _pictures(self, frames: Sequence[Keyframe]) -> list[Pillow.Image]:
+        pictures = [Pillow.fromarray(f.image) for f in frames]
+        side = self._ways.side
+        return [p.resize((side, side), Pillow.Resampling.BOX) for p in pictures] if side else pictures

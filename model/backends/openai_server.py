@@ -40,15 +40,15 @@ class OpenAIVideoLLM:
         reply = self._post(request, guided=self._guided and bool(request.choices))
         try:
             choice = reply["choices"][0]
-            text = choice["message"]["content"] or ""
-        except (LookupError, TypeError) as e:
+            text = str(choice["message"]["content"] or "")
+            used = dict(reply.get("usage") or {})
+        except (LookupError, TypeError, ValueError) as e:
             raise VideoLLMError(f"{self.name} replied in another form than chat completions: {str(reply)[:200]}") from e
-        used = reply.get("usage") or {}
         return Reply(
             text.strip(),
             _scores(request.choices, choice.get("logprobs")),
-            tokens_in=int(used.get("prompt_tokens", 0)),
-            tokens_out=int(used.get("completion_tokens", 0)),
+            tokens_in=int(used.get("prompt_tokens") or 0),
+            tokens_out=int(used.get("completion_tokens") or 0),
             milliseconds=(time.monotonic() - since) * 1000,
         )
 
@@ -64,7 +64,7 @@ class OpenAIVideoLLM:
                 if reply.is_success:
                     try:
                         return dict(reply.json())
-                    except ValueError as e:
+                    except (TypeError, ValueError) as e:
                         raise VideoLLMError(f"{self.name} replied with something that is no JSON.") from e
                 if guided and reply.status_code in (400, 422):
                     self._guided = False  # an older server: ask plainly from now on
@@ -77,7 +77,9 @@ class OpenAIVideoLLM:
         raise VideoLLMError(f"{self.name} can't be reached ({trouble}). Is the server up, and its address right?")
 
     def _body(self, request: Request, *, guided: bool) -> dict[str, Any]:
-        content: list[dict[str, Any]] = [{"type": "image_url", "image_url": {"url": _data_url(f)}} for f in request.frames]
+        content: list[dict[str, Any]] = [
+            {"type": "image_url", "image_url": {"url": _data_url(f)}} for f in request.frames
+        ]
         content.append({"type": "text", "text": request.text})
         body: dict[str, Any] = {
             "model": self._model,
@@ -92,7 +94,7 @@ class OpenAIVideoLLM:
 
 def _wait(reply: httpx.Response, attempt: int) -> float:
     try:
-        return float(reply.headers["retry-after"])
+        return max(0.0, float(reply.headers["retry-after"]))
     except (KeyError, ValueError):
         return float(0.5 * 2**attempt)
 
@@ -110,5 +112,7 @@ def _scores(choices: Sequence[str], told: Any) -> tuple[float, ...]:
         candidates = {c["token"].strip(): float(c["logprob"]) for c in reversed(told["content"][0]["top_logprobs"])}
     except (LookupError, TypeError, ValueError):
         return ()
-    found = [max((p for token, p in candidates.items() if token and c.startswith(token)), default=None) for c in choices]
+    found = [
+        max((p for token, p in candidates.items() if token and c.startswith(token)), default=None) for c in choices
+    ]
     return tuple(p for p in found if p is not None) if choices and None not in found else ()

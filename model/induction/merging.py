@@ -13,7 +13,7 @@ from model.induction.rejects import Reading, Rejects
 from model.induction.verification import YES_NO, is_yes
 from model.replies import read_action, read_predicate_object
 from model.stsg import Attribute, Clip, Keyframe, Motion, ObjectNode, Relation, SceneGraph
-from model.video_llm import Reply, Request, VideoLLM
+from model.video_llm import VideoLLM
 
 _MOST_CANDIDATES = 6  # of one node
 _STILL = frozenset({"still", "not moving", "staying still", "being still", "standing still", "static", "no action"})
@@ -41,7 +41,7 @@ def merge_clip(clip: Clip, parsed: Sequence[Parsed], llm: VideoLLM) -> tuple[Sce
     tracks = [Track([o]) for o in parsed[0].graph.objects] if parsed else []
     for later in parsed[1:]:
         _extend(tracks, later, frames, llm, reading)
-    actions = _actions(clip, tracks, frames, llm, reading)
+    actions = _actions(tracks, frames, llm, reading)
     nodes, motions, new_ids = _fold(clip, tracks, actions)
     relations = rewired((r for p in parsed for r in p.graph.relations), new_ids)
     return SceneGraph(tuple(nodes), relations, tuple(motions)), reading.rejects
@@ -72,9 +72,7 @@ def candidates(before: Sequence[ObjectNode], after: Sequence[ObjectNode]) -> lis
     return pairs
 
 
-def matched(
-    pairs: Sequence[tuple[int, int]], chances: Sequence[float], alike: Sequence[tuple[bool, int]]
-) -> list[int]:
+def matched(pairs: Sequence[tuple[int, int]], chances: Sequence[float], alike: Sequence[tuple[bool, int]]) -> list[int]:
     """Which of the pairs are taken as one object: the likeliest first, each side at most once."""
     order = sorted(range(len(pairs)), key=lambda n: (-chances[n], not alike[n][0], -alike[n][1], pairs[n]))
     taken: list[int] = []
@@ -122,7 +120,7 @@ class _Action:
 
 
 def _actions(
-    clip: Clip, tracks: Sequence[Track], frames: Mapping[str, Keyframe], llm: VideoLLM, reading: Reading
+    tracks: Sequence[Track], frames: Mapping[str, Keyframe], llm: VideoLLM, reading: Reading
 ) -> dict[tuple[str, str], _Action]:
     """What each dynamic object did between two sightings (Step-2, Inputs 1 to 3)."""
     pairs = [
@@ -143,7 +141,9 @@ def _actions(
     ]
     replies = llm.answer(requests)
     told = list(zip(requests, replies, strict=True))
-    told = _follow_up(llm, told, "merging_2_2_action_phrase", lambda n, text: {"object": pairs[n][0].name, "sentence": text})
+    told = _follow_up(
+        llm, told, "merging_2_2_action_phrase", lambda n, text: {"object": pairs[n][0].name, "sentence": text}
+    )
     phrases = [reading.one(request, reply, read_action) for request, reply in told]
     known = [n for n, phrase in enumerate(phrases) if phrase is not None and phrase not in _STILL]
     split = {n: (phrases[n] or "", "") for n in known}
@@ -163,7 +163,9 @@ def _follow_up(llm: VideoLLM, told, step, values):  # type: ignore[no-untyped-de
     if not prompts.has(llm.prompt_set, step):
         return told
     readable = [n for n, (_, reply) in enumerate(told) if reply.text.strip()]
-    requests = [prompts.ask(llm.prompt_set, step, **values(n, " ".join(told[n][1].text.split())[:500])) for n in readable]
+    requests = [
+        prompts.ask(llm.prompt_set, step, **values(n, " ".join(told[n][1].text.split())[:500])) for n in readable
+    ]
     followed = dict(zip(readable, zip(requests, llm.answer(requests), strict=True), strict=True))
     return [followed.get(n, pair) for n, pair in enumerate(told)]
 

@@ -7,7 +7,6 @@ from and the exchanges that made them, so that verification can check them and a
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-
 from model import prompts
 from model.induction.rejects import Reading, Rejects
 from model.replies import (
@@ -18,7 +17,7 @@ from model.replies import (
     read_sentence,
     read_triplets,
 )
-from model.stsg import Attribute, Clip, Keyframe, Kind, ObjectNode, Relation, SceneGraph, object_name
+from model.stsg import Clip, Keyframe, Kind, ObjectNode, Relation, SceneGraph, object_name
 from model.video_llm import Reply, Request, VideoLLM
 
 
@@ -89,9 +88,7 @@ def _narratives(clip: Clip, llm: VideoLLM, reading: Reading) -> dict[int, tuple[
     return {k: (s, replies[k].exchange) for k, s in enumerate(sentences) if s is not None}
 
 
-def _instances(
-    clip: Clip, llm: VideoLLM, reading: Reading, narratives: dict[int, tuple[str, str]]
-) -> list[_Found]:
+def _instances(clip: Clip, llm: VideoLLM, reading: Reading, narratives: dict[int, tuple[str, str]]) -> list[_Found]:
     """Objects named in the narratives, and the instances of each (Step-1, Inputs 2 and 3)."""
     keys = sorted(narratives)
     requests = [prompts.ask(llm.prompt_set, "parsing_1_2_objects", narrative=narratives[k][0]) for k in keys]
@@ -248,5 +245,3 @@ def linked(name: str, nodes: Sequence[ObjectNode]) -> ObjectNode | None:
     matches = [n for n in nodes if words and (n.category == name or set(n.category.split()) <= words)]
     exact = [n for n in matches if set(n.mark.split()) & words] or matches
     return exact[0] if len(exact) == 1 else None
-
-

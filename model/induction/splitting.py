@@ -63,7 +63,11 @@ class _Open:
 
 
 def split(
-    path: Path, video_id: str, options: SplittingOptions, seed: int, limits: MediaLimits = MediaLimits()  # noqa: B008
+    path: Path,
+    video_id: str,
+    options: SplittingOptions,
+    seed: int,
+    limits: MediaLimits = MediaLimits(),  # noqa: B008
 ) -> list[Clip]:
     """The clips of a video with their keyframes; a video without cuts is one clip.
 
@@ -141,7 +145,8 @@ def _small(image: Image) -> Image:
 
 
 def _feature(image: Image) -> NDArray[np.float32]:
-    return cv2.resize(image, (8, 8), interpolation=cv2.INTER_AREA).astype(np.float32).reshape(-1) / 255
+    thumbnail = cv2.resize(image, (8, 8), interpolation=cv2.INTER_AREA)
+    return np.asarray(thumbnail, np.float32).reshape(-1) / np.float32(255)
 
 
 def _sharpness(image: Image) -> float:

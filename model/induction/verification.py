@@ -18,7 +18,7 @@ from model.stsg import Attribute, Keyframe, ObjectNode, Relation
 from model.video_llm import Reply, Request, VideoLLM
 
 YES_NO = ("Yes", "No")
-_EMPTY_WORDS = frozenset("a an the is are there of to and it in".split())
+_EMPTY_WORDS = frozenset(["a", "an", "the", "is", "are", "there", "of", "to", "and", "it", "in"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +113,7 @@ def _verdicts(facts: Sequence[Fact], llm: VideoLLM, reading: Reading) -> list[Ve
     asked = [fact for fact, (holds, _) in zip(facts, supported, strict=True) if holds]
     requests = [_sight(llm, f.keyframe, text) for f in asked for text in (f.statement, f.twin)]
     replies = llm.answer(requests)
-    sights = iter(
-        _sight_verdict(requests[i : i + 2], replies[i : i + 2], reading) for i in range(0, len(requests), 2)
-    )
+    sights = iter(_sight_verdict(requests[i : i + 2], replies[i : i + 2], reading) for i in range(0, len(requests), 2))
     verdicts = []
     for holds, evidence in supported:
         seen = next(sights) if holds else Verdict(holds=False, confidence=0.0, evidence=())

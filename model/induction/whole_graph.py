@@ -13,9 +13,7 @@ from model.video_llm import Reply, VideoLLM
 def parse_clip_at_once(clip: Clip, llm: VideoLLM) -> tuple[list[Parsed], Rejects]:
     """The frame scene graph of each keyframe, from one reply each."""
     reading = Reading()
-    requests = [
-        prompts.ask(llm.prompt_set, "whole_graph", frames=[k], max_new_tokens=1024) for k in clip.keyframes
-    ]
+    requests = [prompts.ask(llm.prompt_set, "whole_graph", frames=[k], max_new_tokens=1024) for k in clip.keyframes]
     parsed = []
     for k, (request, reply) in enumerate(zip(requests, llm.answer(requests), strict=True)):
         rows = reading.one(request, reply, read_rows) or []

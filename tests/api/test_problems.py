@@ -101,7 +101,9 @@ def test_broken_json_is_422(api: httpx.Client, video_id: str, content: bytes) ->
     assert reply.status_code in (400, 422) and reply.headers["content-type"] == "application/problem+json"
 
 
-@pytest.mark.parametrize(("query", "field"), [("limit=0", "limit"), ("limit=101", "limit"), ("limit=x", "limit"), ("state=odd", "state")])
+@pytest.mark.parametrize(
+    ("query", "field"), [("limit=0", "limit"), ("limit=101", "limit"), ("limit=x", "limit"), ("state=odd", "state")]
+)
 def test_a_wrong_query_names_the_parameter(api: httpx.Client, query: str, field: str) -> None:
     [error] = problem(api.get(f"/v1/runs?{query}"), 422, "invalid_request")["errors"]
     assert error["field"] == field

@@ -167,7 +167,9 @@ def test_a_slow_upload_is_ended(server: Server) -> None:
 def test_a_connection_that_breaks_leaves_nothing(server: Server, good: Path) -> None:
     files = server.files()
     with socket.create_connection(("127.0.0.1", server.port)) as raw:
-        raw.sendall(b"POST /v1/videos HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100000\r\n\r\n" + good.read_bytes()[:500])
+        raw.sendall(
+            b"POST /v1/videos HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100000\r\n\r\n" + good.read_bytes()[:500]
+        )
     deadline = time.monotonic() + 5
     while server.files() != files and time.monotonic() < deadline:
         time.sleep(0.1)

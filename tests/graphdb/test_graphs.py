@@ -76,7 +76,7 @@ def test_what_is_loaded_is_what_was_saved_and_twice_is_once(driver: Driver, run_
     again = list(graphs.export_rows(driver, run_id))
     changed = {"induced"}  # saving the clips anew means that they are to be induced anew
     assert [_without(row, changed) for row in again] == [_without(row, changed) for row in first]
-    assert [(k.t, k.id) for c in graphs.load_clips(driver, run_id) for k in c.keyframes][0] == (0.2, "v:000000200")
+    assert next((k.t, k.id) for c in graphs.load_clips(driver, run_id) for k in c.keyframes) == (0.2, "v:000000200")
 
 
 def _without(row: dict[str, Any], keys: set[str]) -> dict[str, Any]:

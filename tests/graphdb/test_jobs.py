@@ -1,11 +1,16 @@
 """The job ledger: one holder at a time, nothing lost, nothing done after a cancel."""
 
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from neo4j import Driver
 
 from graphdb import jobs
+from graphdb.connection import write
+from graphdb.cypher import cypher
 
 
 def test_a_job_is_made_once_and_keeps_its_first_words(driver: Driver, run_id: str) -> None:
@@ -37,6 +42,34 @@ def test_a_lapsed_lease_is_taken_over_and_its_holder_is_refused(driver: Driver, 
     done = jobs.get(driver, run_id)
     assert done and (done["state"], done["result"]) == ("succeeded", {"n": 1})
     assert jobs.acquire(driver, run_id, "late", 60) is None
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda driver, lease: write(driver, lambda tx: jobs.prove(tx, lease)),
+        lambda driver, lease: jobs.heartbeat(driver, lease, 999),
+        lambda driver, lease: jobs.finish(driver, lease, "failed"),
+    ],
+    ids=["prove", "heartbeat", "finish"],
+)
+def test_a_take_over_that_is_not_committed_yet_counts(
+    driver: Driver, run_id: str, act: Callable[[Driver, jobs.Lease], Any]
+) -> None:
+    jobs.create(driver, "Run", run_id)
+    old = jobs.acquire(driver, run_id, "old", -1)
+    assert old
+    now = time.time()
+    with ThreadPoolExecutor(1) as pool, driver.session() as session, session.begin_transaction() as tx:
+        tx.run(cypher("job_acquire"), id=run_id, owner="new", now=now, until=now + 60).consume()
+        late = pool.submit(act, driver, old[0])
+        time.sleep(0.5)  # long enough for the old holder to read what is about to change
+        tx.commit()
+        with pytest.raises(jobs.LeaseLost):
+            late.result(timeout=60)
+    job = jobs.get(driver, run_id)
+    assert job and (job["state"], job["owner"], job["fence"]) == ("running", "new", old[0].token + 1)
+    assert job["lease_until"] == pytest.approx(now + 60)
 
 
 def test_cancel_stops_the_holder_and_retry_queues_again(driver: Driver, run_id: str) -> None:

@@ -1,6 +1,5 @@
 """Runs and data sets, worked off without a broker: what is stored, what a second time changes, what failures leave."""
 
-
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -93,7 +92,11 @@ def test_a_run_makes_the_true_graph_and_a_second_time_changes_nothing(
     jobs.cancel(driver, run)
     flows.work(desk.service, run, "late", STAGES)
     assert graphs.load_graph(driver, run) == graph
-    exchanges = {row["exchange"] for name in desk.service.storage.names(f"runs/{run}/trace") for row in desk.service.storage.rows(name)}
+    exchanges = {
+        row["exchange"]
+        for name in desk.service.storage.names(f"runs/{run}/trace")
+        for row in desk.service.storage.rows(name)
+    }
     assert {e for o in graph.objects for e in o.evidence} <= exchanges
 
 
@@ -184,5 +187,3 @@ def test_deleting_a_run_and_its_video_leaves_nothing(desk: Desk, rendered: Rende
     assert flows.delete_video(desk.service, video)
     assert graphs.load_graph(desk.service.driver, run) == SceneGraph()
     assert desk.service.storage.names("runs") == desk.service.storage.names("videos") == []
-
-

@@ -4,7 +4,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from torch import multiprocessing
+from torch.multiprocessing.spawn import spawn
 
 from trainer.tiny.train import Recipe, work
 
@@ -22,7 +22,7 @@ def main() -> None:
     (given.folder / "rendezvous").unlink(missing_ok=True)
     recipe = replace(Recipe(), seed=given.seed, lesson_steps=given.steps)
     arguments = (given.processes, recipe, given.folder, given.target)
-    multiprocessing.spawn(work, arguments, nprocs=given.processes)  # type: ignore[no-untyped-call]
+    spawn(work, arguments, nprocs=given.processes)  # type: ignore[no-untyped-call]
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Literal
+from typing import Any, Literal
 
 from model.prompts import ask
 from trainer.world import answers
@@ -25,7 +25,8 @@ class Lesson:
 
 def lesson(step: str, answer: str, **values: str) -> Lesson:
     """A lesson in one of the induction's prompts."""
-    return Lesson(step, ask("compact", step, **values).text, answer)
+    told: dict[str, Any] = dict(values)
+    return Lesson(step, ask("compact", step, **told).text, answer)
 
 
 def lookups(clip: SceneClip, rng: Random, count: int) -> Iterator[Lesson]:
@@ -55,7 +56,9 @@ def _place(row: int, column: int) -> str:
 
 def _at(clip: SceneClip, row: int, column: int) -> Lesson:
     found = [t for t in clip.things if (t.row, t.column) == (row, column)]
-    return Lesson("at", f"What is at {_place(row, column)}?", f"{found[0].name} {found[0].size}" if found else "nothing")
+    return Lesson(
+        "at", f"What is at {_place(row, column)}?", f"{found[0].name} {found[0].size}" if found else "nothing"
+    )
 
 
 def image_lessons(clip: SceneClip, rng: Random) -> Iterator[Lesson]:

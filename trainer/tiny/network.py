@@ -161,7 +161,8 @@ def lesson_loss(logits: Tensor, batch: Batch) -> Tensor:
     answers = rows * 10_000 + batch.segments[:, 1:][chosen]
     _, which, lengths = torch.unique(answers, return_inverse=True, return_counts=True)
     weights = lengths[which].float().rsqrt()
-    return (losses * weights).sum() / weights.sum()
+    mean: Tensor = (losses * weights).sum() / weights.sum()
+    return mean
 
 
 def word_ids(tokenizer: PreTrainedTokenizerFast) -> list[Tensor]:

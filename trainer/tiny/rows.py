@@ -94,7 +94,12 @@ def collate(tokenizer: PreTrainedTokenizerFast, rows: Sequence[Row]) -> Batch:
     positions = np.zeros((3, count, length), np.int64)
     for b, (row_ids, row_labels, row_segments, row_positions) in enumerate(laid):
         n = len(row_ids)
-        ids[b, :n], labels[b, :n], segments[b, :n], positions[:, b, :n] = row_ids, row_labels, row_segments, row_positions
+        ids[b, :n], labels[b, :n], segments[b, :n], positions[:, b, :n] = (
+            row_ids,
+            row_labels,
+            row_segments,
+            row_positions,
+        )
     frames = [f for row in rows for f in row.frames]
     words = [shown_words(c, still=row.view == "image") for row in rows for c in row.clips]
     return Batch(

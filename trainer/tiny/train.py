@@ -41,7 +41,7 @@ class Recipe:
     """All that decides the weights."""
 
     seed: int = 0
-    align_steps: int = 600
+    align_steps: int = 1200
     lesson_steps: int = 5000
     align_rate: float = 2e-3
     rate: float = 1.5e-3
@@ -89,7 +89,7 @@ class Training:
         network.load_state_dict(self.network.state_dict())
         network.half().save_pretrained(folder)
         build_processor(self.tokenizer).save_pretrained(folder)
-        (folder / "stsg.json").write_text(json.dumps({"prompts": "compact", "frames": "video", "fps": 1.0}) + "\n")
+        (folder / "stsg.json").write_text(json.dumps({"prompts": "compact", "frames": "video", "fps": 1.0, "side": 64}) + "\n")
 
     @torch.no_grad()
     def examine(self, scenes: int = 40) -> dict[str, float]:
@@ -114,14 +114,18 @@ class Training:
         return graded
 
     def _see(self, batch: Batch) -> Tensor:
-        return see(self.network, batch.pixels) if len(batch.pixels) else torch.zeros(0, self.network.config.text_config.hidden_size)
+        return (
+            see(self.network, batch.pixels)
+            if len(batch.pixels)
+            else torch.zeros(0, self.network.config.text_config.hidden_size)
+        )
 
     def _align(self) -> tuple[float, list[float]]:
         """Stage 0: visual tokens against the text embeddings of what they show."""
         rng = self._rng()
         pictures, words = [], []
         for _ in range(24):
-            row = sample_row(self._scene(rng), rng.choices(("image", "clip"), (0.4, 0.6))[0], rng)  # type: ignore[arg-type]
+            row = sample_row(self._scene(rng), rng.choices(("image", "clip"), (0.4, 0.6))[0], rng)
             pictures.append(patches(row.frames))
             words.append(shown_words(row.clips[0], still=row.view == "image"))
         visual = see(self.network, torch.cat([torch.from_numpy(p) for p in pictures]))

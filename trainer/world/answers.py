@@ -29,28 +29,35 @@ def instances(marks: Sequence[str]) -> str:
 
 
 def kind(thing: Thing) -> str:
+    """Static or Dynamic."""
     return "Dynamic" if thing.moves else "Static"
 
 
 def attributes(thing: Thing) -> str:
+    """Colour and size."""
     return f"color: {thing.color}, size: {thing.size}"
 
 
 def triplets(thing: Thing, others: Sequence[Thing]) -> str:
+    """Where a thing is as seen from each of the others."""
     return " ".join(f"< {thing.name}, {relation(thing, other)}, {other.name} >" for other in others)
 
 
 def exists(name: str, *, negated: bool = False) -> str:
+    """The statement that there is, or is not, such a thing."""
     return f"there is {'no' if negated else 'a'} {name}"
 
 
 def has_attribute(name: str, type: str, value: str, *, negated: bool = False) -> str:
+    """The statement that an attribute has, or has not, a value."""
     return f"the {type} of the {name} is {'not ' if negated else ''}{value}"
 
 
 def related(subject: str, predicate: str, object: str, *, negated: bool = False) -> str:
+    """The statement that a relation holds, or does not."""
     return f"the {subject} is {'not ' if negated else ''}{predicate} the {object}"
 
 
 def yes_no(truth: bool) -> str:
+    """Yes or No."""
     return "Yes" if truth else "No"

@@ -20,9 +20,7 @@ class Rendered:
     video_id: str
 
 
-def render_with_truth(
-    seed: int, folder: Path, *, split: Split = "test", clips: int | None = None
-) -> Rendered:
+def render_with_truth(seed: int, folder: Path, *, split: Split = "test", clips: int | None = None) -> Rendered:
     """Render the scene of a seed into `folder` and write its truth there as `<video_id>.json`."""
     folder.mkdir(parents=True, exist_ok=True)
     scene = Scene.generate(seed, split=split, clips=clips)

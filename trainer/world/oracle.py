@@ -8,7 +8,7 @@ from pathlib import Path
 from model.video_llm import Reply, Request, VideoLLMError
 from trainer.world import answers
 from trainer.world.files import load_scene
-from trainer.world.scene import Scene, SceneClip, Thing
+from trainer.world.scene import Scene, SceneClip, Thing, relation
 
 _IS = re.compile(r"the (?P<subject>\S+ \S+) is (?P<no>not )?(?P<predicate>.+?) the (?P<object>\S+ \S+)")
 _HAS = re.compile(r"the (?P<type>\w+) of the (?P<name>\S+ \S+) is (?P<no>not )?(?P<value>\w+)")
@@ -51,7 +51,9 @@ class Oracle:
             "verification_2_visual": lambda r: answers.yes_no(holds(r.values["statement"], self._clips(r)[0])),
             "merging_1_same_object": self._same,
             "merging_2_1_action": self._action,
-            "merging_2_2_action_phrase": lambda r: f'{{"action": "{r.values["sentence"].split(" is ")[-1].rstrip(".")}"}}',
+            "merging_2_2_action_phrase": lambda r: (
+                f'{{"action": "{r.values["sentence"].split(" is ")[-1].rstrip(".")}"}}'
+            ),
             "merging_2_3_predicate": lambda r: f'{{"predicate": "{r.values["action"]}", "object": "None"}}',
             "bridging_1_same_object": self._same,
             "bridging_2_event": lambda r: self._clips(r)[0].event(),
@@ -63,7 +65,9 @@ class Oracle:
         found: list[SceneClip] = []
         for frame in request.frames:
             scene = self._scene(frame.video_id)
-            clip = next(c for c, t in zip(reversed(scene.clips), reversed(scene.starts()), strict=True) if t <= frame.t + 1e-6)
+            clip = next(
+                c for c, t in zip(reversed(scene.clips), reversed(scene.starts()), strict=True) if t <= frame.t + 1e-6
+            )
             if clip not in found:
                 found.append(clip)
         return found
@@ -105,6 +109,7 @@ class Oracle:
         things = self._clips(request)[0].things
         lines = [f"object: {t.name} | {t.shape} | {t.color} | {answers.kind(t).lower()}" for t in things]
         lines += [f"attribute: {t.name} | {k} | {v}" for t in things for k, v in (("color", t.color), ("size", t.size))]
+        lines += [f"relation: {a.name} | {relation(a, b)} | {b.name}" for a in things for b in things if a is not b]
         return "\n".join(lines)
 
 
@@ -121,7 +126,7 @@ def holds(statement: str, clip: SceneClip) -> bool:
         subject, object = _named(clip, found["subject"]), _named(clip, found["object"])
         if subject is None or object is None:
             return bool(found["no"])
-        true = answers.relation(subject, object) == found["predicate"]
+        true = relation(subject, object) == found["predicate"]
         return true != bool(found["no"])
     return False
 
@@ -146,7 +151,7 @@ def _attribute_list(request: Request) -> str:
 
 
 def _relation_sentences(thing: Thing, others: Sequence[Thing]) -> str:
-    return " ".join(f"The {answers.related(thing.name, answers.relation(thing, o), o.name)[4:]}." for o in others)
+    return " ".join(f"The {answers.related(thing.name, relation(thing, o), o.name)[4:]}." for o in others)
 
 
 def _triplets(request: Request) -> str:

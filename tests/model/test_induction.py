@@ -1,0 +1,191 @@
+"""The induction on real videos with a perfect model, its switches, and what it makes of bad replies."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model.backends.scripted import ScriptedVideoLLM
+from model.induction.pipeline import InductionOptions, induce
+from model.induction.splitting import split
+from model.stsg import Clip, Keyframe, Motion, SceneGraph
+from model.video_llm import Reply, Request
+from trainer.world.files import Rendered, render_with_truth
+from trainer.world.oracle import Oracle
+from trainer.world.score import KINDS, score, total
+from trainer.world.truth import truth
+
+ALL = InductionOptions()
+
+
+@pytest.fixture(scope="module")
+def videos(world: Path) -> list[Rendered]:
+    return [render_with_truth(seed, world) for seed in range(8)]
+
+
+def clips_of(rendered: Rendered, options: InductionOptions = ALL) -> list[Clip]:
+    return split(rendered.video, rendered.video_id, options.how_to_split(), seed=0)
+
+
+@pytest.mark.parametrize("prompt_set", ["standard", "compact"])
+def test_a_perfect_model_gives_the_true_graph(videos: list[Rendered], world: Path, prompt_set: str) -> None:
+    llm = Oracle(world, prompt_set)
+    graphs = [induce(clips_of(v), llm, ALL) for v in videos]
+    summed = total(score(graph, truth(v.scene)) for (graph, _), v in zip(graphs, videos, strict=True))
+    assert {kind: (s.precision, s.recall) for kind, s in summed.items()} == dict.fromkeys(KINDS, (1.0, 1.0))
+    assert all(rejects.counts() == {} for _, rejects in graphs)
+
+
+def test_the_same_video_gives_the_same_graph(videos: list[Rendered], world: Path) -> None:
+    once, again = (induce(clips_of(videos[0]), Oracle(world), ALL)[0] for _ in range(2))
+    assert once == again
+
+
+def test_a_static_object_is_one_node_and_a_moving_one_two_states_with_a_motion(
+    videos: list[Rendered], world: Path
+) -> None:
+    for v in videos:
+        clips = clips_of(v)
+        graph, _ = induce(clips, Oracle(world), ALL)
+        for clip, scene in zip(clips, v.scene.clips, strict=True):
+            part = graph.in_clip(clip.index)
+            moving = sum(t.moves for t in scene.things)
+            assert len(part.objects) == len(scene.things) + moving
+            assert len(part.motions) == moving
+            static = [o for o in part.objects if o.kind == "static"]
+            assert all((o.t_start, o.t_end, len(o.keyframes)) == (clip.t_start, clip.t_end, 2) for o in static)
+
+
+def test_each_switch_changes_the_graph_as_the_paper_says(videos: list[Rendered], world: Path) -> None:
+    llm, v = Oracle(world), max(videos, key=lambda v: sum(t.moves for c in v.scene.clips for t in c.things))
+
+    def graph(**switches: bool) -> SceneGraph:
+        options = InductionOptions(**switches)
+        return induce(clips_of(v, options), llm, options)[0]
+
+    whole = graph()
+    assert len(clips_of(v, InductionOptions(splitting=False))) == 1 < len(clips_of(v))
+    apart = graph(merging=False)
+    assert apart.motions == () and len(apart.objects) > len(whole.objects)
+    unbridged = graph(bridging=False)
+    assert (unbridged.references, unbridged.events) == ((), ()) and unbridged.objects == whole.objects
+    asked = ScriptedVideoLLM({s: lambda r: llm.answer([r])[0] for s in llm._answers})
+    for options, step in (
+        (InductionOptions(), "whole_graph"),
+        (InductionOptions(parsing=False), "parsing_1_1_narrative"),
+    ):
+        induce(clips_of(v), asked, options)
+        assert step not in {r.step for r in asked.asked}
+        asked.asked.clear()
+    unverified = InductionOptions(verification=False)
+    induce(clips_of(v), asked, unverified)
+    assert not any(r.step.startswith("verification") for r in asked.asked)
+    assert score(graph(parsing=False), truth(v.scene))["attributes"].f1 == 1
+
+
+def test_verification_drops_what_a_model_makes_up(videos: list[Rendered], world: Path) -> None:
+    perfect = Oracle(world)
+
+    def dreaming(request: Request) -> Reply:
+        reply = perfect.answer([request])[0]
+        if request.step == "parsing_1_1_narrative":
+            return Reply(reply.text[:-1] + " and a pink unicorn.")
+        if request.step == "parsing_1_2_objects":
+            return Reply(reply.text.replace("]", ", unicorn ]"))
+        if request.step == "parsing_1_3_instances" and request.values["category"] == "unicorn":
+            return Reply("Quantity: 1\n1. pink")
+        if request.step == "parsing_2_1_attributes" and "unicorn" in request.values["object"]:
+            return Reply("The pink unicorn has the color pink and the size large.")
+        return reply
+
+    dreamer = ScriptedVideoLLM(dict.fromkeys(perfect._answers, dreaming))
+    clips = clips_of(videos[0])
+    fooled, _ = induce(clips, dreamer, InductionOptions(verification=False))
+    checked, rejects = induce(clips, dreamer, ALL)
+    assert "pink unicorn" in {o.name for o in fooled.objects}
+    assert score(checked, truth(videos[0].scene))["objects"].f1 == 1
+    assert any("there is a pink unicorn" in r.excerpt for r in rejects.items)
+
+
+def picture(t: float) -> Keyframe:
+    return Keyframe(f"v:{round(t * 1000):09d}", t, np.zeros((8, 8, 3), np.uint8))
+
+
+def test_a_woman_who_falls_on_a_dock() -> None:
+    """The appendix's example in our own words: one dock, two states of the woman, and the fall between them."""
+    doing = {"v:000000000": "walking on the dock", "v:000002000": "kneeling on the dock"}
+    clip = Clip(0, 0.0, 4.0, 0, 100, (picture(0.0), picture(2.0)))
+    llm = ScriptedVideoLLM(
+        {
+            "parsing_1_1_narrative": lambda r: "A woman is on a wooden dock.",
+            "parsing_1_2_objects": lambda r: "[woman, dock]",
+            "parsing_1_3_instances": lambda r: (
+                f"Quantity: 1\n1. {doing[r.frames[0].id]}"
+                if r.values["category"] == "woman"
+                else "Object: dock\nQuantity: 1\n1. dock 1: wooden"
+            ),
+            "parsing_1_4_kind": lambda r: "Dynamic" if "woman" in r.values["object"] else "Static",
+            "parsing_2_1_attributes": lambda r: "It is plain to see.",
+            "parsing_2_2_attribute_list": lambda r: (
+                '[{"material": "wood"}]' if "dock" == r.values["object"][-4:] else "[]"
+            ),
+            "parsing_3_1_relations": lambda r: "She is on it.",
+            "parsing_3_2_triplets": lambda r: "<woman, on, the dock>" if "woman" in r.values["object"] else "none",
+            "merging_1_same_object": lambda r: "Yes.",
+            "merging_2_1_action": lambda r: "The woman fell down on the dock.",
+            "merging_2_2_action_phrase": lambda r: '{"action": "falling down on the dock"}',
+            "merging_2_3_predicate": lambda r: '{"predicate": "falling down on", "object": "dock"}',
+            "bridging_2_event": lambda r: "A woman falls.",
+        }
+    )
+    graph, rejects = induce([clip], llm, InductionOptions(verification=False))
+    assert sorted(o.name for o in graph.objects) == [
+        "woman kneeling on the dock",
+        "woman walking on the dock",
+        "wooden dock",
+    ]
+    first, second = (o for o in graph.objects if o.category == "woman")
+    assert graph.motions == (
+        Motion(first.id, second.id, "falling down on", "dock", 0, 0.0, 2.0, graph.motions[0].confidence),
+    )
+    [dock] = [o for o in graph.objects if o.category == "dock"]
+    assert len(dock.keyframes) == 2 and [r.object for r in graph.relations] == [dock.id, dock.id]
+    assert graph.events[0].description == "A woman falls"
+    assert rejects.counts() == {
+        "parsing_2_2_attribute_list: no_attributes": 2,
+        "parsing_3_2_triplets: no_triplets": 2,
+    }
+
+
+BAD_REPLIES = {
+    "empty": "",
+    "refusal": "I'm sorry, but I can't help with that.",
+    "loop": "the the the " * 5000,
+    "megabyte": "x" * 2**20,
+    "broken json": '[{"' * 3000,
+    "deep": "[" * 50_000,
+    "echo": "Say in one sentence what this frame of a video shows.",
+    "nan": '{"action": NaN, "predicate": Infinity}',
+    "surrogate": "\ud800 yes",
+    "duplicates": "[dog, dog, dog]\nQuantity: 3\n1. dog\n2. dog\n3. dog",
+    "no language": "\u0000\u0001 ☃☃☃ \u202e",
+}
+
+
+@pytest.mark.parametrize("name", BAD_REPLIES)
+def test_a_model_that_replies_badly_is_counted_and_never_a_crash(videos: list[Rendered], name: str) -> None:
+    class Bad:
+        name, prompt_set = "bad", "standard"
+
+        def answer(self, requests: Sequence[Request]) -> list[Reply]:
+            return [Reply(BAD_REPLIES[name])] * len(requests)
+
+    for options in (ALL, InductionOptions(parsing=False), InductionOptions(verification=False)):
+        graph, rejects = induce(clips_of(videos[0]), Bad(), options)
+        assert len(graph.objects) < 200 and json.dumps(rejects.counts())
+        if name in ("empty", "refusal", "loop", "nan"):
+            assert rejects.items and all(r.step and r.reason for r in rejects.items)
+        if name in ("empty", "refusal", "loop"):
+            assert graph == SceneGraph()

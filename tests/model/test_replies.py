@@ -1,0 +1,89 @@
+"""Readers of replies: what models really say, and what they must survive."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from model import replies
+from model.replies import UnreadableReply
+from model.stsg import Attribute
+
+READERS: list[Callable[[str], Any]] = [
+    replies.read_sentence,
+    replies.read_objects,
+    lambda text: replies.read_instances(text, "dog"),
+    replies.read_kind,
+    replies.read_yes_no,
+    replies.read_attributes,
+    replies.read_triplets,
+    replies.read_action,
+    replies.read_predicate_object,
+]
+
+
+@pytest.mark.parametrize(
+    ("reader", "reply", "value"),
+    [
+        (replies.read_objects, "[man, woman, dock]", ["man", "woman", "dock"]),
+        (replies.read_objects, "Meaningful objects are [the man, a red box].", ["man", "red box"]),
+        (replies.read_objects, "Objects: man, woman, man", ["man", "woman"]),
+        (lambda r: replies.read_instances(r, "dog"), "Object: dog\nQuantity: 2\n1. dog 1: brown\n2. dog 2: white", ["brown", "white"]),
+        (lambda r: replies.read_instances(r, "man"), "Quantity: 1\n1. man1: wearing a hat", ["wearing a hat"]),
+        (lambda r: replies.read_instances(r, "dog"), "Quantity: 1", [""]),
+        (replies.read_kind, "**Static** object", "static"),
+        (replies.read_yes_no, "Yes, they are.", True),
+        (replies.read_yes_no, "Answer: no", False),
+        (
+            replies.read_attributes,
+            '[{"object": "man", "attributes": [{"clothing": "white shirt", "clothing": "grey shorts"}]}]',
+            [Attribute("clothing", "grey shorts"), Attribute("clothing", "white shirt")],
+        ),
+        (replies.read_attributes, '```json\n[{"type": "color", "value": "Red"}]\n```', [Attribute("color", "red")]),
+        (replies.read_attributes, "color: red, size: large", [Attribute("color", "red"), Attribute("size", "large")]),
+        (replies.read_triplets, "Triplets: <man, standing at, the end of the dock>", [("man", "standing at", "end of the dock")]),
+        (replies.read_action, '{"action": "falling down"}', "falling down"),
+        (replies.read_action, "Moving left.", "moving left"),
+        (replies.read_predicate_object, '[[“predicate”:“jumping on”, “object”: “bed”]]', ("jumping on", "bed")),
+        (replies.read_predicate_object, '{"predicate": "walking", "object": "None"}', ("walking", "")),
+    ],
+)  # fmt: skip
+def test_what_models_say_is_read(reader: Callable[[str], Any], reply: str, value: Any) -> None:
+    assert reader(reply) == value
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize(("reply", "reason"), [("", "empty"), ("   \n", "empty"), ("I'm sorry, I cannot.", "refusal")])
+def test_nothing_and_refusals_are_told_apart(reader: Callable[[str], Any], reply: str, reason: str) -> None:
+    with pytest.raises(UnreadableReply) as refused:
+        reader(reply)
+    assert refused.value.reason == reason
+
+
+@pytest.mark.parametrize("piece", ['[{"', "{", "[", "<a, b, ", "1. x\n", '"object":', "yes ", "x", "a: b, ", "\ud800"])
+def test_a_megabyte_of_anything_takes_no_time(piece: str) -> None:
+    reply = piece * (2**20 // len(piece))
+    started = time.process_time()
+    for reader in READERS:
+        try:
+            reader(reply)
+        except UnreadableReply:
+            continue
+    assert time.process_time() - started < 5
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.text(alphabet=st.sampled_from('[]{}<>:,"“” \nabcdog0123Quantityyesno.\\'), max_size=200) | st.text(max_size=200)
+)
+def test_no_text_breaks_a_reader(text: str) -> None:
+    for reader in READERS:
+        try:
+            value = reader(text)
+        except UnreadableReply as e:
+            assert e.reason
+        else:
+            assert value is not None
