@@ -13,6 +13,7 @@ from model.stsg import Attribute, Kind
 
 MAX_CHARS = 16_384
 MAX_ITEMS = 64
+MAX_NAME = 160  # characters: a database indexes names
 _MAX_WORDS = 12  # of a name, predicate or value; longer ones are sentences, not names
 _REFUSALS = ("i'm sorry", "i am sorry", "sorry,", "i cannot", "i can't", "i am unable", "i'm unable", "as an ai")
 _NOTHING = frozenset({"", "none", "null", "n/a", "nothing", "unknown", "na"})
@@ -32,7 +33,7 @@ def read_sentence(reply: str) -> str:
     words = text.split()
     if len(words) > 200:
         words = words[:200]
-    return " ".join(words)
+    return " ".join(words)[:2000]
 
 
 def read_objects(reply: str) -> list[str]:
@@ -78,7 +79,7 @@ def _mark(text: str, category: str) -> str:
     if mark in _NOTHING or re.fullmatch(rf"{re.escape(category.lower())}\s*\d*", mark):
         return ""
     words = mark.split()
-    return " ".join(words[:_MAX_WORDS])
+    return " ".join(words[:_MAX_WORDS])[:MAX_NAME]
 
 
 def read_kind(reply: str) -> Kind:
@@ -106,7 +107,7 @@ def read_attributes(reply: str) -> list[Attribute]:
     if not pairs:
         pairs = [(k, v) for k, v in _colon_pairs(text) if k.lower() not in ("object", "attributes", "type", "value")]
     attributes = [Attribute(_name(k), _plain(v)) for k, v in pairs[: 4 * MAX_ITEMS]]
-    kept = [a for a in attributes if a.type and a.value not in _NOTHING and len(a.value.split()) <= _MAX_WORDS]
+    kept = [a for a in attributes if a.type and a.value not in _NOTHING and _is_short(a.value)]
     if not kept:
         raise UnreadableReply("no_attributes")
     return sorted(set(kept))[:MAX_ITEMS]
@@ -145,7 +146,7 @@ def read_triplets(reply: str) -> list[tuple[str, str, str]]:
         fields = [f.strip() for f in inner.split(",")]
         if closed and len(fields) == 3 and all(fields):
             subject, predicate, object = _name(fields[0]), _plain(fields[1]), _name(fields[2])
-            if subject and predicate and object and len(predicate.split()) <= _MAX_WORDS:
+            if subject and predicate and object and _is_short(predicate):
                 found.append((subject, predicate, object))
     if not found:
         raise UnreadableReply("no_triplets")
@@ -159,7 +160,7 @@ def read_action(reply: str) -> str:
     phrase = _plain(phrase)
     if phrase in _NOTHING:
         raise UnreadableReply("no_action")
-    if len(phrase.split()) > _MAX_WORDS:
+    if not _is_short(phrase):
         raise UnreadableReply("action_too_long")
     return phrase
 
@@ -169,7 +170,7 @@ def read_predicate_object(reply: str) -> tuple[str, str]:
     text = _clean(reply)
     predicate = _plain(next(iter(_json_fields(text, "predicate")), ""))
     target = _name(next(iter(_json_fields(text, "object")), ""))
-    if predicate in _NOTHING:
+    if predicate in _NOTHING or not _is_short(predicate):
         raise UnreadableReply("no_predicate")
     return predicate, "" if target in _NOTHING else target
 
@@ -209,7 +210,12 @@ def _name(text: str) -> str:
     words = _plain(text).split()
     while words and words[0] in ("a", "an", "the", "and", "some"):
         words.pop(0)
-    return " ".join(words) if len(words) <= _MAX_WORDS else ""
+    name = " ".join(words)
+    return name if len(words) <= _MAX_WORDS and len(name) <= MAX_NAME else ""
+
+
+def _is_short(text: str) -> bool:
+    return len(text) <= MAX_NAME and len(text.split()) <= _MAX_WORDS
 
 
 def _plain(text: str) -> str:

@@ -4,6 +4,7 @@ import importlib
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -28,13 +29,17 @@ def test_the_lock_pins_every_dependency_by_hash_and_names_no_host() -> None:
     assert all("==" in block and "--hash=sha256:" in block for block in blocks)
     assert "://" not in lock
     pinned = {block.partition("==")[0].partition("[")[0].lower().replace("_", "-") for block in blocks}
-    wanted = re.findall(r'^    "([A-Za-z0-9_-]+)', (ROOT / "pyproject.toml").read_text(), re.M)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    specs = project["project"]["dependencies"] + project["dependency-groups"]["dev"]
+    wanted = [re.match(r"[A-Za-z0-9_-]+", spec)[0] for spec in specs]  # type: ignore[index]
     assert {name.lower() for name in wanted} <= pinned
 
 
 def test_every_make_target_the_readme_names_exists() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
-    assert {"demo", "test"} <= set(re.findall(r"`?make ([a-z]+)", (ROOT / "README.md").read_text())) <= targets
+    assert (
+        {"demo", "test"} <= set(re.findall(r"(?:^|`)make ([a-z]+)", (ROOT / "README.md").read_text(), re.M)) <= targets
+    )
 
 
 def test_no_file_is_larger_than_twelve_mebibytes() -> None:

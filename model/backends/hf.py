@@ -23,7 +23,7 @@ from model.backends.hf_prompts import Prompt, Prompter, Ways
 from model.video_llm import Reply, Request, VideoLLMError
 
 log = logging.getLogger(__name__)
-_WORTH_SHARING = 96  # tokens of prefix from which on a batch of its own is cheaper than repeating it
+_WORTH_SHARING = 512  # tokens saved from which on a batch of its own is cheaper than repeating the prefix
 
 
 @dataclass(slots=True)
@@ -77,7 +77,8 @@ class HuggingFaceVideoLLM:
             by_frames.setdefault(p.frames, []).append(p)
         plain: dict[tuple[Any, ...], list[Prompt]] = {}
         for group in by_frames.values():
-            if len(group) > 1 and group[0].prefix >= _WORTH_SHARING and self._may_share(group[0]):
+            saved = group[0].prefix * (len(group) - 1)
+            if saved >= _WORTH_SHARING and self._may_share(group[0]):
                 yield group, True
                 continue
             for p in group:

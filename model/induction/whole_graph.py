@@ -5,7 +5,7 @@ from dataclasses import replace
 from model import prompts
 from model.induction.parsing import Parsed, span
 from model.induction.rejects import Reading, Rejects
-from model.replies import MAX_ITEMS, UnreadableReply, read_sentence
+from model.replies import MAX_ITEMS, MAX_NAME, UnreadableReply, read_sentence
 from model.stsg import Attribute, Clip, ObjectNode, Relation, SceneGraph
 from model.video_llm import Reply, VideoLLM
 
@@ -30,7 +30,8 @@ def read_rows(reply: str) -> list[tuple[str, list[str]]]:
     for line in reply[:65_536].splitlines()[: 16 * MAX_ITEMS]:
         head, colon, tail = line.strip(" -*\t").partition(":")
         fields = [" ".join(f.lower().split()) for f in tail.split("|")]
-        if colon and (head.lower(), len(fields)) in (("object", 4), ("attribute", 3), ("relation", 3)):
+        short = all(len(f) <= MAX_NAME for f in fields)
+        if colon and short and (head.lower(), len(fields)) in (("object", 4), ("attribute", 3), ("relation", 3)):
             rows.append((head.lower(), fields))
     if not rows:
         raise UnreadableReply("no_graph")

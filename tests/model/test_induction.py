@@ -129,7 +129,7 @@ def test_a_woman_who_falls_on_a_dock() -> None:
             "parsing_1_4_kind": lambda r: "Dynamic" if "woman" in r.values["object"] else "Static",
             "parsing_2_1_attributes": lambda r: "It is plain to see.",
             "parsing_2_2_attribute_list": lambda r: (
-                '[{"material": "wood"}]' if "dock" == r.values["object"][-4:] else "[]"
+                '[{"material": "wood"}]' if r.values["object"][-4:] == "dock" else "[]"
             ),
             "parsing_3_1_relations": lambda r: "She is on it.",
             "parsing_3_2_triplets": lambda r: "<woman, on, the dock>" if "woman" in r.values["object"] else "none",

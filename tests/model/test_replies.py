@@ -75,6 +75,16 @@ def test_a_megabyte_of_anything_takes_no_time(piece: str) -> None:
     assert time.process_time() - started < 5
 
 
+@pytest.mark.parametrize("reply", ["color: " + "x" * 9000, "[" + "y" * 9000 + "]", "Quantity: 1\n1. " + "z" * 9000])
+def test_names_are_short_enough_for_an_index(reply: str) -> None:
+    for reader in (replies.read_objects, READERS[2], replies.read_attributes):
+        try:
+            found = reader(reply)
+        except UnreadableReply:
+            continue
+        assert all(len(str(getattr(x, "value", x))) <= replies.MAX_NAME for x in found)
+
+
 @settings(max_examples=300, deadline=None)
 @given(
     st.text(alphabet=st.sampled_from('[]{}<>:,"“” \nabcdog0123Quantityyesno.\\'), max_size=200) | st.text(max_size=200)

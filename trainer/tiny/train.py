@@ -21,8 +21,8 @@ from transformers import PreTrainedTokenizerFast, Qwen3VLForConditionalGeneratio
 
 from trainer.tiny.lessons import View
 from trainer.tiny.network import Batch, build_network, lesson_loss, predict, see, word_ids, words_loss
-from trainer.tiny.rows import Row, collate, patches, sample_row, shown_words
-from trainer.tiny.vocabulary import build_processor, build_tokenizer
+from trainer.tiny.rows import NOMINAL_FPS, Row, collate, patches, sample_row, shown_words
+from trainer.tiny.vocabulary import SIDE, build_processor, build_tokenizer
 from trainer.world.scene import Scene
 
 
@@ -46,6 +46,7 @@ class Recipe:
     align_rate: float = 2e-3
     rate: float = 1.5e-3
     hold: float = 0.4  # the share of stage 1 at the full rate, before it falls to a fiftieth
+    examined: int = 40  # validation scenes at each checkpoint
     align_weight: float = 0.2  # of stage 0's loss during stage 1
     phases: tuple[Phase, ...] = (
         Phase(0.25, {"image": 0.6, "clip": 0.35, "text": 0.05}, looks=0.6),
@@ -66,10 +67,10 @@ class Training:
         self.seconds = 0.0
         self.optimizer = self._fresh_optimizer()
 
-    def run(self) -> None:
-        """Train from the last checkpoint to the end."""
+    def run(self, until: int | None = None) -> None:
+        """Train from the last checkpoint to the end, or to step `until`."""
         self._resume()
-        total = self.recipe.align_steps + self.recipe.lesson_steps
+        total = self.recipe.align_steps + self.recipe.lesson_steps if until is None else until
         started, since = self.seconds, time.monotonic()
         while self.step < total:
             loss, accuracy = self._align() if self.step < self.recipe.align_steps else (self._teach(), [])
@@ -80,7 +81,7 @@ class Training:
             if self.step % 50 == 0:
                 self._log({"loss": round(loss, 4), "aligned": [round(a, 3) for a in accuracy]})
             if self.step % 250 == 0 or self.step == total:
-                self._log({"exact_match": self.examine()} if self.rank == 0 else {})
+                self._log({"exact_match": self.examine(self.recipe.examined)} if self.rank == 0 else {})
                 self._save()
 
     def export(self, folder: Path) -> None:
@@ -89,10 +90,12 @@ class Training:
         network.load_state_dict(self.network.state_dict())
         network.half().save_pretrained(folder)
         build_processor(self.tokenizer).save_pretrained(folder)
-        (folder / "stsg.json").write_text(json.dumps({"prompts": "compact", "frames": "video", "fps": 1.0, "side": 64}) + "\n")
+        advice = {"verification": False}  # its yes and no about what it sees are still chance
+        ways = {"prompts": "compact", "frames": "video", "fps": NOMINAL_FPS, "side": SIDE, "advice": advice}
+        (folder / "stsg.json").write_text(json.dumps(ways) + "\n")
 
     @torch.no_grad()
-    def examine(self, scenes: int = 40) -> dict[str, float]:
+    def examine(self, scenes: int) -> dict[str, float]:
         """Exact match by kind of lesson on validation scenes, with the right beginning of each answer given."""
         hits: dict[str, list[bool]] = defaultdict(list)
         for seed in range(scenes):

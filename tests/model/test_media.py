@@ -1,0 +1,63 @@
+"""Files that anyone may send: refused with a reason, and never more than the file itself is read."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from model.media import MediaError, MediaLimits, frames, probe
+from tests.api import media
+
+
+def refused(path: Path, limits: MediaLimits = MediaLimits()) -> MediaError:
+    with pytest.raises(MediaError) as error:
+        probe(path, limits)
+        for _ in frames(path, limits):
+            pass
+    assert error.value.detail and error.value.remedy
+    return error.value
+
+
+def test_what_a_good_video_holds(tmp_path: Path) -> None:
+    path = media.video(tmp_path / "good.mp4", seconds=2.0, fps=10, side=64)
+    info = probe(path)
+    assert (info.width, info.height, info.fps, info.frames, info.codec) == (64, 64, 10, 20, "h264")
+    decoded = list(frames(path))
+    assert [f.index for f in decoded] == list(range(20))
+    assert [round(f.t, 1) for f in decoded] == [i / 10 for i in range(20)]
+    assert max(next(frames(path, max_side=16)).image.shape) == 16
+
+
+@pytest.mark.parametrize(
+    ("make", "code"),
+    [
+        (lambda p: (p.write_bytes(b""), p)[1], "empty_file"),
+        (lambda p: (p.write_text("hello, I am no video"), p)[1], "not_a_video"),
+        (media.sound, "no_video_stream"),
+        (lambda p: media.video(p, frames=1, side=14000), "too_large_frame"),
+        (lambda p: media.video(p, seconds=36000, fps=1, side=16), "too_long"),
+    ],
+)
+def test_what_is_no_video_is_refused_by_its_reason(tmp_path: Path, make: Callable[[Path], Path], code: str) -> None:
+    assert refused(make(tmp_path / "bad.mp4")).code == code
+
+
+@pytest.mark.parametrize("make", [media.truncated, media.no_frames])
+def test_what_can_not_be_decoded_is_refused(tmp_path: Path, make: Callable[[Path], Path]) -> None:
+    assert refused(make(tmp_path / "bad.mp4")).code in ("not_a_video", "no_frames", "damaged")
+
+
+def test_damage_is_told_as_frames_expected_and_decoded(tmp_path: Path) -> None:
+    path = media.flipped(tmp_path / "flipped.mp4")
+    try:
+        decoded = sum(1 for _ in frames(path))
+    except MediaError as e:
+        assert e.code == "not_a_video" or ("expected" in e.detail and "decoded" in e.detail)
+    else:
+        assert decoded >= 0.98 * probe(path).frames - 1
+
+
+@pytest.mark.parametrize("make", [media.script, media.playlist])
+def test_a_script_in_disguise_opens_no_other_file(tmp_path: Path, make: Callable[[Path, Path], Path]) -> None:
+    good = media.video(tmp_path / "secret.mp4")
+    assert refused(make(tmp_path / "evil.mp4", good)).code == "forbidden_format"
