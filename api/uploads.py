@@ -138,10 +138,10 @@ async def _multipart(chunks: AsyncIterator[bytes], boundary: bytes, sink: _Sink)
         form.parser.finalize()
     except MultipartParseError as e:
         raise _broken_form(f"The multipart form can't be read: {e}.") from e
-    if form.file_name is None:
-        raise invalid("file", "the form has no part of this name", "Send the video as the part 'file'.", "missing")
     if not form.finished:
         raise _broken_form("The multipart form ends before its last boundary.")
+    if form.file_name is None:
+        raise invalid("file", "the form has no part of this name", "Send the video as the part 'file'.", "missing")
     return form.file_name, {name: value.decode("utf-8", "replace") for name, value in form.fields.items()}
 
 

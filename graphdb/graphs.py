@@ -76,7 +76,8 @@ class _Rows:
 
     def edge(self, kind: EdgeType, start: str, end: str, *told: object, **properties: Any) -> None:
         """`start` and `end` are ids in the database; `told` is what tells edges between the same two nodes apart."""
-        digest = hashlib.sha256("\0".join(map(str, (start, end, *told))).encode()).hexdigest()[:16]
+        ends = (start.removeprefix(self.run_id), end.removeprefix(self.run_id))  # the same in every run of a video
+        digest = hashlib.sha256("\0".join(map(str, (*ends, *told))).encode()).hexdigest()[:16]
         id = self.id(f"{kind.lower()}/{digest}")
         owned = {"id": id, "graph_id": self.run_id, "video_id": self.video_id}
         self.edges.setdefault(kind, {})[id] = (start, end, properties | owned)

@@ -71,7 +71,8 @@ def probe(path: Path, limits: MediaLimits = MediaLimits()) -> VideoInfo:  # froz
         info = _info(container, limits)
         for _ in _pictures(container):
             return info
-    raise MediaError("no_frames", "The video stream holds no picture that can be decoded.", "Export the video again.")
+    detail = f"No picture of the video can be decoded: {info.frames} frames expected, 0 decoded."
+    raise MediaError("no_frames", detail, "Copy or export the video again.")
 
 
 def frames(path: Path, limits: MediaLimits = MediaLimits(), *, max_side: int = 512) -> Iterator[Frame]:
@@ -98,7 +99,8 @@ def frames(path: Path, limits: MediaLimits = MediaLimits(), *, max_side: int = 5
             yield Frame(decoded, round(last, 6), _upright(picture, max_side))
             decoded += 1
     if decoded == 0:
-        raise MediaError("no_frames", "The video holds no picture that can be decoded.", "Export the video again.")
+        detail = f"No picture of the video can be decoded: {info.frames} frames expected, 0 decoded."
+        raise MediaError("no_frames", detail, "Copy or export the video again.")
     if decoded < limits.min_decoded * info.frames - 1:
         raise MediaError(
             "damaged",
@@ -133,6 +135,12 @@ def _is_script(path: Path) -> bool:
 
 
 def _info(container: Any, limits: MediaLimits) -> VideoInfo:
+    if not container.streams.video and not container.streams.audio:
+        raise MediaError(
+            "not_a_video",
+            "The file names no stream: its index is missing or cut off.",
+            "Copy or export the video again.",
+        )
     if not container.streams.video:
         raise MediaError("no_video_stream", "The file has no video stream, only sound or data.", "Send a video.")
     stream = container.streams.video[0]

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from neo4j import Driver
 
+from api.client import Client
 from graphdb import schema
 from graphdb.connection import connect
 from graphdb.local import LocalNeo4j, free_port
+from tests.stack import stack
 
 
 @pytest.fixture(scope="session")
@@ -44,3 +46,10 @@ def run_id() -> str:
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for rendered videos and their truth."""
     return tmp_path_factory.mktemp("world")
+
+
+@pytest.fixture(scope="session")
+def service(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """A whole local stack, with the tiny model and with the perfect one for what is rendered into `world`."""
+    with stack(tmp_path_factory.mktemp("stack"), {"perfect": f"scripted:{world}"}) as client:
+        yield client

@@ -1,7 +1,6 @@
 """The main job through the real service: HTTP, broker, worker, Neo4j; with the perfect model and with the tiny one."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ from api.client import Client
 from api.scoring import exported_graph
 from model.rationale import evaluate
 from model.rationale.qra import program_from_row
-from tests.stack import stack
 from trainer.world.files import Rendered, load_scene, render_with_truth
 from trainer.world.score import KINDS, Score, chance, score, total
 from trainer.world.truth import truth
@@ -20,16 +18,13 @@ PERFECT, TINY = 50, 100
 
 
 @pytest.fixture(scope="module")
-def rendered(tmp_path_factory: pytest.TempPathFactory) -> list[Rendered]:
-    folder = tmp_path_factory.mktemp("truth")
-    return [render_with_truth(seed, folder) for seed in range(TINY)]
+def rendered(world: Path) -> list[Rendered]:
+    return [render_with_truth(seed, world) for seed in range(TINY)]
 
 
 @pytest.fixture(scope="module")
-def client(rendered: list[Rendered], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    home = tmp_path_factory.mktemp("stack")
-    with stack(home, {"perfect": f"scripted:{rendered[0].truth.parent}"}) as running:
-        yield running
+def client(service: Client) -> Client:
+    return service
 
 
 def induced(client: Client, videos: list[Rendered], model: str) -> list[str]:

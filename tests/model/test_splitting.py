@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -55,7 +56,7 @@ def sharpness(image: np.ndarray) -> float:
 
 def check(clips: list[Clip]) -> None:
     """What holds of every split: clips in a row, keyframes inside them, in order, distinct and not blank."""
-    for before, after in zip(clips, clips[1:], strict=False):
+    for before, after in pairwise(clips):
         assert before.t_end == after.t_start and before.frame_end == after.frame_start
     for clip in clips:
         times = [k.t for k in clip.keyframes]
