@@ -95,7 +95,9 @@ def graph(service: Service, run_id: str, guide: str) -> Graph:
         state=job["state"],
         counts=graphs.counts(service.driver, run_id),
         rejects=[Reject(step=step, reason=reason, count=count) for step, reason, count in told],
-        browser_url=browser_link(stack.neo4j_browser_url or "http://127.0.0.1:7474", stack.neo4j_uri, run_id),
+        browser_url=browser_link(
+            stack.neo4j_browser_url or "http://127.0.0.1:7474", stack.neo4j_uri, stack.neo4j_user, run_id
+        ),
         guide_url=guide,
     )
 

@@ -29,11 +29,14 @@ _SUBPIXEL = 4
 
 
 def frame(clip: SceneClip, progress: float, scale: int = 1) -> Image:
-    """The picture of a clip at `progress` from 0 (its start) to 1 (its end), 64 * scale pixels a side."""
-    picture = _background(clip.place, clip.background, scale).copy()
+    """The picture of a clip at `progress` from 0 (its start) to 1 (its end), 64 * scale pixels a side.
+
+    A larger picture has larger pixels and shows nothing more, so that a model sees the same at any size.
+    """
+    picture = _background(clip.place, clip.background).copy()
     for thing in clip.things:
-        _draw(picture, thing, *position(thing, progress), scale)
-    return picture
+        _draw(picture, thing, *position(thing, progress))
+    return np.repeat(np.repeat(picture, scale, 0), scale, 1) if scale > 1 else picture
 
 
 def position(thing: Thing, progress: float) -> tuple[float, float]:
@@ -63,7 +66,7 @@ def render_video(scene: Scene, path: Path, *, scale: int = 4) -> None:
 
 
 @lru_cache(maxsize=256)
-def _background(place: str, variant: int, scale: int) -> Image:
+def _background(place: str, variant: int) -> Image:
     rng = Random(PLACES.index(place) * 1000 + variant)
     picture = np.zeros((SIDE, SIDE, 3), np.float32)
     slope = np.linspace(0, 1, SIDE, dtype=np.float32)[:, None, None]
@@ -80,12 +83,11 @@ def _background(place: str, variant: int, scale: int) -> Image:
         offset = rng.randrange(12)
         picture[:] = (98, 100, 104)
         picture[offset::12, :] = picture[:, offset::12] = (84, 86, 90)
-    small = np.clip(picture, 0, 255).astype(np.uint8)
-    return np.repeat(np.repeat(small, scale, 0), scale, 1)
+    return np.clip(picture, 0, 255).astype(np.uint8)
 
 
-def _draw(picture: Image, thing: Thing, x: float, y: float, scale: int) -> None:
-    x, y, r, color = x * scale, y * scale, _RADIUS[thing.size] * scale, _RGB[thing.color]
+def _draw(picture: Image, thing: Thing, x: float, y: float) -> None:
+    r, color = _RADIUS[thing.size], _RGB[thing.color]
     if thing.shape == "circle":
         k = 1 << _SUBPIXEL
         cv2.circle(picture, (int(x * k), int(y * k)), int(r * k), color, -1, cv2.LINE_AA, _SUBPIXEL)
