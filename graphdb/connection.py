@@ -10,6 +10,7 @@ from neo4j.exceptions import IncompleteCommit, ServiceUnavailable, SessionExpire
 
 T = TypeVar("T")
 BATCH = 1000  # rows of one UNWIND
+UNAVAILABLE = (IncompleteCommit, ServiceUnavailable, SessionExpired)  # the database is away, and may come back
 _PATIENCE = 120.0  # seconds; a killed Neo4j takes about twenty to come back
 
 
@@ -35,7 +36,7 @@ def write(driver: Driver, work: Callable[[ManagedTransaction], T]) -> T:
         try:
             with driver.session() as session:
                 return session.execute_write(work)
-        except (IncompleteCommit, ServiceUnavailable, SessionExpired):
+        except UNAVAILABLE:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.5)

@@ -74,6 +74,11 @@ def list_jobs(
     return [_unpacked(row["job"]) for row in rows]
 
 
+def count(driver: Driver) -> dict[tuple[str, str], int]:
+    """How many jobs there are, by kind and state."""
+    return {(row["kind"], row["state"]): row["count"] for row in read(driver, cypher("job_count"))}
+
+
 def acquire(driver: Driver, id: str, owner: str, lease_seconds: float) -> tuple[Lease, Job] | None:
     """The lease of a job that is queued or whose holder is gone; None where another has it or the job has ended."""
     now = time.time()

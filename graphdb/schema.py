@@ -1,10 +1,13 @@
 """Constraints and indexes; to be there before the first write, because MERGE alone may double."""
 
-from neo4j import Driver
-from neo4j.exceptions import ClientError
+import time
+
+from neo4j import Driver, Session
+from neo4j.exceptions import ClientError, TransientError
 
 from graphdb.cypher import cypher
 
+_TRIES = 8
 _MADE_MEANWHILE = "Neo.ClientError.Schema.EquivalentSchemaRuleAlreadyExists"
 
 
@@ -13,9 +16,21 @@ def apply(driver: Driver) -> None:
     text = "\n".join(line for line in cypher("schema").splitlines() if not line.startswith("//"))
     with driver.session() as session:
         for statement in filter(None, (s.strip() for s in text.split(";"))):
-            try:
-                session.run(statement).consume()
-            except ClientError as e:
-                if e.code != _MADE_MEANWHILE:  # by another process that started at the same time
-                    raise
+            _apply_one(session, statement)
         session.run("CALL db.awaitIndexes(60)").consume()
+
+
+def _apply_one(session: Session, statement: str) -> None:
+    """Run one statement; several processes that start together make the same things and get in each other's way."""
+    for attempt in range(_TRIES):
+        try:
+            session.run(statement).consume()
+            return
+        except ClientError as e:
+            if e.code == _MADE_MEANWHILE:
+                return
+            raise
+        except TransientError:
+            if attempt == _TRIES - 1:
+                raise
+            time.sleep(0.2 * (attempt + 1))

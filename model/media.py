@@ -85,6 +85,7 @@ def frames(path: Path, limits: MediaLimits = MediaLimits(), *, max_side: int = 5
     """
     with _opened(path) as container:
         info = _info(container, limits)
+        counted = container.streams.video[0].frames  # 0 where the container does not say
         decoded, first, last = 0, None, -math.inf
         for picture in _pictures(container):
             t = float(picture.time if picture.time is not None else decoded / info.fps)
@@ -101,7 +102,7 @@ def frames(path: Path, limits: MediaLimits = MediaLimits(), *, max_side: int = 5
     if decoded == 0:
         detail = f"No picture of the video can be decoded: {info.frames} frames expected, 0 decoded."
         raise MediaError("no_frames", detail, "Copy or export the video again.")
-    if decoded < limits.min_decoded * info.frames - 1:
+    if counted and decoded < limits.min_decoded * counted - 1:
         raise MediaError(
             "damaged",
             f"The video is damaged: {info.frames} frames expected, {decoded} decoded.",
