@@ -11,6 +11,8 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
+from graphdb.connection import UNAVAILABLE
+
 MEDIA_TYPE = "application/problem+json"
 log = structlog.get_logger()
 
@@ -110,6 +112,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(Exception, _unforeseen)
+    for kind in UNAVAILABLE:
+        app.add_exception_handler(kind, _unavailable)
 
 
 async def _http(request: Request, exc: Exception) -> JSONResponse:
@@ -126,6 +130,13 @@ async def _validation(request: Request, exc: Exception) -> JSONResponse:
     detail = "; ".join(f"{e.field}: {e.detail}" for e in errors)
     remedy = "Correct the named fields; GET /openapi.json says what each may be."
     return Problem(422, "invalid_request", detail, remedy, errors=errors).response(request.url.path)
+
+
+async def _unavailable(request: Request, exc: Exception) -> JSONResponse:
+    log.warning("the database does not answer", path=request.url.path, error=str(exc))
+    remedy = "Try again in a while; GET /readyz says what is away."
+    problem = Problem(503, "database_unavailable", "Neo4j does not answer.", remedy, headers={"Retry-After": "10"})
+    return problem.response(request.url.path)
 
 
 async def _unforeseen(request: Request, exc: Exception) -> JSONResponse:

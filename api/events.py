@@ -16,7 +16,7 @@ _KEEPALIVE = 15.0
 def stream(read: Callable[[int], Sequence[Event]], ended: Callable[[], bool], after: int) -> EventSourceResponse:
     """Events after number `after`, live, until the job has ended and all its events are sent.
 
-    `read(after)` gives the next events; `ended()` is asked before the read that must then be the last one.
+    `read(after)` gives the next events; `ended()` says whether there will be no more.
     """
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
     return EventSourceResponse(_follow(read, ended, after), headers=headers)
@@ -26,8 +26,9 @@ async def _follow(
     read: Callable[[int], Sequence[Event]], ended: Callable[[], bool], after: int
 ) -> AsyncIterator[bytes]:
     quiet_since = time.monotonic()
+    quiet_after_end = 0
     while True:
-        last_round = await run_in_threadpool(ended)
+        over = await run_in_threadpool(ended)
         found = await run_in_threadpool(read, after)
         for event in found:
             after = event.id
@@ -35,7 +36,8 @@ async def _follow(
         if found:
             quiet_since = time.monotonic()
             continue
-        if last_round:
+        quiet_after_end += over
+        if quiet_after_end == 2:  # the last event may be noted a moment after the state
             return
         if time.monotonic() - quiet_since > _KEEPALIVE:
             quiet_since = time.monotonic()

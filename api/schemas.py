@@ -79,10 +79,6 @@ class Job(BaseModel):
     started_at: datetime | None = None
     finished_at: datetime | None = None
 
-    @property
-    def ended(self) -> bool:
-        return self.state in ("succeeded", "failed", "cancelled")
-
 
 class Run(Job):
     """One making of one video's graph."""

@@ -31,14 +31,20 @@ def run(service: Service, id: str) -> Run:
     return run_of(_job(service, "run", id))
 
 
-def start_run(service: Service, video_id: str, wanted: RunRequest) -> tuple[Run, bool]:
-    """The run that is asked for, and whether it is new; raises the 422 of an unknown model."""
+def known_model(service: Service, name: str) -> str:
+    """The name of a model that there is, the default one for ""; raises the 422 of an unknown one."""
     known = service.settings.model_specs()
-    model = wanted.model or service.settings.default_model
+    model = name or service.settings.default_model
     if model not in known:
         raise invalid(
             "model", f"there is no model {model!r}", f"Name one of {', '.join(sorted(known))}, or set STSG_MODELS."
         )
+    return model
+
+
+def start_run(service: Service, video_id: str, wanted: RunRequest) -> tuple[Run, bool]:
+    """The run that is asked for, and whether it is new; raises the 422 of an unknown model."""
+    model = known_model(service, wanted.model)
     options = wanted.options.model_dump(exclude_unset=True)
     job, created = flows.start_run(service, video_id, model, options, wanted.seed)
     return run_of(job), created
@@ -95,7 +101,9 @@ def graph(service: Service, run_id: str, guide: str) -> Graph:
         state=job["state"],
         counts=graphs.counts(service.driver, run_id),
         rejects=[Reject(step=step, reason=reason, count=count) for step, reason, count in told],
-        browser_url=browser_link(stack.neo4j_browser_url or "http://127.0.0.1:7474", stack.neo4j_uri, run_id),
+        browser_url=browser_link(
+            stack.neo4j_browser_url or "http://127.0.0.1:7474", stack.neo4j_uri, stack.neo4j_user, run_id
+        ),
         guide_url=guide,
     )
 

@@ -6,6 +6,7 @@ every write must prove: a worker that was given up for dead can't write any more
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -163,10 +164,10 @@ def events(driver: Driver, id: str, *, after: int = 0, limit: int = 100) -> list
     return [row | {"data": json.loads(row["data"])} for row in rows]
 
 
-def due(driver: Driver, *, lost_after: float, limit: int = 1000) -> list[Job]:
-    """Jobs that need a wake-up; one sent less than `lost_after` seconds ago is still counted on."""
+def due(driver: Driver, stages: Sequence[str], *, lost_after: float, limit: int = 1000) -> list[Job]:
+    """Jobs in one of `stages` that need a wake-up; one sent less than `lost_after` seconds ago is still counted on."""
     now = time.time()
-    rows = read(driver, cypher("job_due"), now=now, before=now - lost_after, limit=limit)
+    rows = read(driver, cypher("job_due"), stages=list(stages), now=now, before=now - lost_after, limit=limit)
     return [_unpacked(row["job"]) for row in rows]
 
 

@@ -9,7 +9,7 @@ import pytest
 from neo4j import Driver
 
 from api.client import Client
-from graphdb import schema
+from graphdb import graphs, jobs, schema
 from graphdb.connection import connect
 from graphdb.local import LocalNeo4j, free_port
 from tests.stack import stack
@@ -37,9 +37,13 @@ def driver(request: pytest.FixtureRequest) -> Iterator[Driver]:
 
 
 @pytest.fixture
-def run_id() -> str:
-    """The id of a run that no other test has."""
-    return f"run_{uuid.uuid4().hex}"
+def run_id(driver: Driver) -> Iterator[str]:
+    """The id of a run that no other test has; what a test stores under it is deleted after it."""
+    id = f"run_{uuid.uuid4().hex}"
+    yield id
+    jobs.cancel(driver, id)
+    jobs.delete(driver, id)
+    graphs.delete_graph(driver, id)
 
 
 @pytest.fixture(scope="session")

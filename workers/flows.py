@@ -24,7 +24,7 @@ from workers.runtime import Service
 from workers.storage import dataset_file, manifest_file, video_file
 
 log = logging.getLogger(__name__)
-_TASKS = {"split": ("stsg.split", "cpu"), "induce": ("stsg.induce", "gpu.infer"), "qra": ("stsg.qra", "cpu")}
+TASKS = {"split": ("stsg.split", "cpu"), "induce": ("stsg.induce", "gpu.infer"), "qra": ("stsg.qra", "cpu")}
 
 
 def add_video(service: Service, id: str, file: Path, info: VideoInfo, *, name: str, sha256: str) -> Job:
@@ -79,13 +79,13 @@ def _woken(service: Service, job: Job, fresh: bool) -> Job:
 
 def queue_of(job: Job) -> str:
     """The queue on which a job's next stage waits."""
-    return _TASKS[job["stage"]][1]
+    return TASKS[job["stage"]][1]
 
 
 def wake(service: Service, job: Job) -> None:
     """Send a wake-up for a job; without a broker the record stands, and the reconciler sends it later."""
     try:
-        service.wake(*_TASKS[job["stage"]], job["id"])
+        service.wake(*TASKS[job["stage"]], job["id"])
     except Exception as e:  # noqa: BLE001 # any broker's any failure means the same
         log.warning("no wake-up for %s yet: %s", job["id"], e)
         return

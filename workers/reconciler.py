@@ -43,7 +43,7 @@ def sweep(opened: Service) -> int:
     A job whose worker died is woken at once. One that is queued may have its wake-up in a long queue still, so it counts
     as lost only while the queue is empty.
     """
-    found = jobs.due(opened.driver, lost_after=min(_LOST_AFTER, opened.settings.lease_seconds))
+    found = jobs.due(opened.driver, tuple(flows.TASKS), lost_after=min(_LOST_AFTER, opened.settings.lease_seconds))
     waiting = {queue: opened.backlog(queue) for queue in {flows.queue_of(job) for job in found}}
     lost = [job for job in found if job["state"] == "running" or waiting[flows.queue_of(job)] == 0]
     for job in lost:

@@ -1,4 +1,7 @@
-"""The local stack as the command line uses it."""
+"""The local stack as the command line uses it.
+
+The supervisor brings the Neo4j driver with it, two seconds of imports that commands which only speak to the API don't pay.
+"""
 
 import json
 import os
@@ -8,8 +11,6 @@ from typing import TYPE_CHECKING
 
 from api.cli import show
 from api.client import Client, ServiceError
-from workers import supervisor
-from workers.settings import Settings
 
 if TYPE_CHECKING:
     from trainer.world.files import Rendered
@@ -33,6 +34,9 @@ def home() -> Path:
 
 def start(model: str = "", models: dict[str, str] | None = None) -> Local:
     """Start the stack, or join the one that runs; `model` is a spec that runs may then name "demo"."""
+    from workers import supervisor
+    from workers.settings import Settings
+
     known = json.loads(os.environ.get("STSG_MODELS") or "{}") | (models or {}) | ({"demo": model} if model else {})
     if supervisor.running(home().absolute()):
         if model or models:
@@ -49,6 +53,8 @@ def start(model: str = "", models: dict[str, str] | None = None) -> Local:
 
 def stop() -> bool:
     """Stop the stack; whether one ran."""
+    from workers import supervisor
+
     return supervisor.stop(home())
 
 

@@ -8,8 +8,6 @@ from typing import Annotated
 import typer
 
 from api.cli import local, show
-from workers import supervisor
-from workers.settings import Settings
 
 
 def up(as_json: show.AsJson = False) -> None:
@@ -45,6 +43,9 @@ def doctor(
 
 
 def _checks() -> list[tuple[str, bool, str]]:
+    from workers import supervisor
+    from workers.settings import Settings
+
     given = Settings()
     free = shutil.disk_usage(local.home().absolute().parent).free / 2**30
     found = [

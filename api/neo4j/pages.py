@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 _HERE = Path(__file__).parent
 RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
@@ -65,10 +65,22 @@ def guide(run_id: str) -> str:
     )
 
 
-def browser_link(http: str, bolt: str, run_id: str) -> str:
-    """The address that opens Neo4j Browser with the query of the run's whole graph in its editor."""
-    query = {"dbms": bolt, "db": "neo4j", "cmd": "edit", "arg": for_run(saved_queries()[0].cypher, run_id)}
+def browser_link(http: str, bolt: str, user: str, run_id: str) -> str:
+    """The address that opens Neo4j Browser with the query of the run's whole graph in its editor.
+
+    No database is named: Browser would switch to it before it knows which there are, and complain.
+    """
+    query = {"dbms": _reachable(bolt, user, http), "cmd": "edit", "arg": for_run(saved_queries()[0].cypher, run_id)}
     return f"{http.rstrip('/')}/browser/?{urlencode(query, quote_via=quote)}"
+
+
+def _reachable(bolt: str, user: str, http: str) -> str:
+    """The database as a user's Browser reaches it: a name without a dot is known only among the service's containers."""
+    parts = urlsplit(bolt)
+    host = parts.hostname or "localhost"
+    if "." not in host and ":" not in host:
+        host = urlsplit(http).hostname or host
+    return f"{parts.scheme}://{user}@{f'[{host}]' if ':' in host else host}:{parts.port or 7687}"
 
 
 def _head(title: str) -> str:

@@ -1,12 +1,12 @@
 // Saved queries for Neo4j Browser: drop this file on the favourites drawer, or fetch it with ?run=RUN.
 // Each query has its title in the comment above it and is about one run, $run.
 
-// The whole graph: objects, what they are like, how they stand, what they do, where they come back.
-MATCH (c:Clip {graph_id: $run})
-OPTIONAL MATCH (v:Video)-[:HAS_CLIP]->(c)
-OPTIONAL MATCH (o:Object {graph_id: $run}) WHERE o.clip = c.index
+// The whole graph: objects on their keyframes, what they are like, how they stand, what they do, where they come back.
+MATCH (v:Video)-[:HAS_CLIP]->(c:Clip {graph_id: $run})
+OPTIONAL MATCH (c)-[:HAS_KEYFRAME]->(k:Keyframe)
+OPTIONAL MATCH (k)-[:SHOWS]->(o:Object)
 OPTIONAL MATCH (o)-[:ATTRIBUTE]->(a:Attribute)
-RETURN v, c, o, a
+RETURN v, c, k, o, a
 
 // The story: one event per clip, in order.
 MATCH p = (:Video)-[:EVENT {graph_id: $run}]->(c:Clip)

@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 from api.auth import require_token
 from api.deps import ServiceDep
 from api.metrics import CONTENT_TYPE
-from graphdb.connection import read
+from graphdb import jobs
 from workers.runtime import Service
 
 router = APIRouter(tags=["health"])
@@ -32,9 +32,9 @@ def readyz(service: ServiceDep) -> JSONResponse:
 def metrics(service: ServiceDep, request: Request) -> Response:
     """Prometheus metrics."""
     numbers = request.app.state.metrics
-    query = "MATCH (j:Job) RETURN [l IN labels(j) WHERE l <> 'Job'][0] AS kind, j.state AS state, count(*) AS n"
-    for row in read(service.driver, query):
-        numbers.jobs.labels(row["kind"], row["state"]).set(row["n"])
+    numbers.jobs.clear()
+    for (kind, state), count in jobs.count(service.driver).items():
+        numbers.jobs.labels(kind, state).set(count)
     return Response(numbers.text(), media_type=CONTENT_TYPE)
 
 

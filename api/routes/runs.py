@@ -11,6 +11,7 @@ from api.paging import After, Limit, Page, page
 from api.schemas import Event, Run, RunRequest, State
 from graphdb import jobs
 from workers import flows
+from workers.runtime import Service
 
 router = APIRouter(prefix="/v1", tags=["runs"])
 
@@ -92,8 +93,14 @@ def run_events(
     if "text/event-stream" in request.headers.get("accept", ""):
         return events.stream(
             lambda seq: [views.event_of(e) for e in jobs.events(service.driver, run_id, after=seq, limit=100)],
-            lambda: views.run(service, run_id).ended,
+            lambda: _ended(service, run_id),
             last_event_id if last_event_id is not None else after,
         )
     found = jobs.events(service.driver, run_id, after=after, limit=limit + 1)
     return page([views.event_of(e) for e in found], limit)
+
+
+def _ended(service: Service, run_id: str) -> bool:
+    """Whether nothing more will happen to a run; one that was deleted meanwhile has ended too."""
+    job = jobs.get(service.driver, run_id)
+    return job is None or job["state"] in jobs.FINAL

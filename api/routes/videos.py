@@ -55,6 +55,8 @@ async def add_video(service: ServiceDep, request: Request, response: Response) -
     with _scratch(service) as folder:
         received = await receive_file(request, folder / "upload", service.settings.max_upload_bytes)
         wanted = _wanted({**dict(request.query_params), **received.fields})
+        if wanted is not None:
+            views.known_model(service, wanted.model)
         video, created = await run_in_threadpool(_store, service, folder / "upload", received)
         request.app.state.metrics.received.inc(received.size)
     response.headers["Location"] = f"/v1/videos/{video.id}"

@@ -89,6 +89,12 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def good_bytes(good: Path) -> bytes:
+    """The content of a video that is fine."""
+    return good.read_bytes()
+
+
+@pytest.fixture(scope="session")
 def video_id(api: httpx.Client, good: Path) -> str:
     """The id of a stored video."""
     reply = api.post("/v1/videos", content=good.read_bytes(), headers={"Content-Type": "video/mp4"})

@@ -85,17 +85,18 @@ def test_cancel_stops_the_holder_and_retry_queues_again(driver: Driver, run_id: 
 
 
 def test_the_reconciler_sees_what_needs_a_wake_up(driver: Driver, run_id: str) -> None:
-    jobs.create(driver, "Run", run_id)
+    jobs.create(driver, "Run", run_id, stage="here")
 
     def is_due() -> bool:
-        return run_id in [j["id"] for j in jobs.due(driver, lost_after=30)]
+        return run_id in [j["id"] for j in jobs.due(driver, ["here"], lost_after=30)]
 
     assert is_due()
     jobs.dispatched(driver, run_id)
     assert not is_due()
-    assert run_id in [j["id"] for j in jobs.due(driver, lost_after=-1)]
+    assert run_id in [j["id"] for j in jobs.due(driver, ["here"], lost_after=-1)]
+    assert not jobs.due(driver, ["elsewhere"], lost_after=-1)
     assert jobs.acquire(driver, run_id, "w", -1)
-    assert run_id in [j["id"] for j in jobs.due(driver, lost_after=-1)]
+    assert run_id in [j["id"] for j in jobs.due(driver, ["here"], lost_after=-1)]
 
 
 def test_events_are_numbered_and_read_from_any_point(driver: Driver, run_id: str) -> None:

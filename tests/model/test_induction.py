@@ -59,7 +59,11 @@ def test_a_static_object_is_one_node_and_a_moving_one_two_states_with_a_motion(
 
 
 def test_each_switch_changes_the_graph_as_the_paper_says(videos: list[Rendered], world: Path) -> None:
-    llm, v = Oracle(world), max(videos, key=lambda v: sum(t.moves for c in v.scene.clips for t in c.things))
+    def moving(v: Rendered) -> list[bool]:
+        return [thing.moves for clip in v.scene.clips for thing in clip.things]
+
+    llm = Oracle(world)
+    v = next(v for v in videos if any(moving(v)) and not all(moving(v)))
 
     def graph(**switches: bool) -> SceneGraph:
         options = InductionOptions(**switches)
@@ -129,7 +133,7 @@ def test_a_woman_who_falls_on_a_dock() -> None:
             "parsing_1_4_kind": lambda r: "Dynamic" if "woman" in r.values["object"] else "Static",
             "parsing_2_1_attributes": lambda r: "It is plain to see.",
             "parsing_2_2_attribute_list": lambda r: (
-                '[{"material": "wood"}]' if r.values["object"][-4:] == "dock" else "[]"
+                '[{"material": "wood"}]' if "woman" not in r.values["object"] else "[]"
             ),
             "parsing_3_1_relations": lambda r: "She is on it.",
             "parsing_3_2_triplets": lambda r: "<woman, on, the dock>" if "woman" in r.values["object"] else "none",

@@ -1,0 +1,51 @@
+"""The command `stsg`, as a user types it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.api.conftest import Server
+
+
+def stsg(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from api.cli import app; app()", *words]
+    wide = {"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=120, check=False, env=os.environ | wide | env
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["", "up", "down", "doctor", "ingest", "runs", "graph", "qra", "qra create", "qra export", "evaluate induction", "world render", "demo"],
+)  # fmt: skip
+def test_every_command_explains_itself(words: str) -> None:
+    done = stsg(*words.split(), "--help")
+    assert done.returncode == 0 and "Usage" in done.stdout
+
+
+def test_a_video_is_sent_and_its_run_listed(server: Server, good: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.mp4"
+    bad.write_text("no video")
+    done = stsg("ingest", str(good), str(bad), "--json", STSG_API_URL=server.url)
+    sent, refused = json.loads(done.stdout)
+    assert done.returncode == 1 and refused["code"] == "not_a_video" and refused["remedy"]
+    listed = json.loads(stsg("runs", "--json", "--limit", "100", STSG_API_URL=server.url).stdout)
+    assert sent["run_id"] in [run["id"] for run in listed]
+    shown = json.loads(stsg("graph", sent["run_id"], "--json", STSG_API_URL=server.url).stdout)
+    assert shown["counts"]["objects"] == 0 and "/browser/" in shown["browser_url"]
+
+
+def test_without_a_service_it_says_what_to_do() -> None:
+    done = stsg("runs", STSG_API_URL="http://127.0.0.1:1")
+    assert done.returncode == 1 and "stsg up" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_worlds_are_rendered_with_their_truth(tmp_path: Path) -> None:
+    done = stsg("world", "render", str(tmp_path), "--count", "2", "--json")
+    made = json.loads(done.stdout)
+    assert len(made) == 2 and all(Path(m["file"]).is_file() and Path(m["truth"]).is_file() for m in made)

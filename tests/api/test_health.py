@@ -1,0 +1,33 @@
+"""What operators and Neo4j Browser ask for."""
+
+import httpx
+
+
+def test_readiness_names_what_is_away(api: httpx.Client) -> None:
+    assert api.get("/healthz").json() == {"status": "ok"}
+    reply = api.get("/readyz")
+    assert reply.status_code == 503  # this service has neither a broker nor a worker
+    checks = reply.json()["checks"]
+    assert checks["neo4j"] == "ok" and checks["broker"] != "ok" and checks["worker"] != "ok"
+
+
+def test_metrics_count_requests_by_route_and_jobs_by_state(api: httpx.Client, video_id: str) -> None:
+    api.get(f"/v1/videos/{video_id}")
+    text = api.get("/metrics").text
+    assert 'stsg_http_requests_total{method="GET",route="/v1/videos/{video_id}",status="200"}' in text
+    assert "stsg_upload_bytes_total" in text and video_id not in text
+
+
+def test_the_browser_may_ask_first_and_load_from_anywhere(api: httpx.Client) -> None:
+    asked = {
+        "Origin": "http://127.0.0.1:7474",
+        "Access-Control-Request-Method": "GET",
+        "Access-Control-Request-Headers": "sentry-trace,cache-control,baggage",
+    }
+    for path in ("/neo4j/style.grass", "/neo4j/guide.html?run=run_1", "/neo4j/queries.cypher"):
+        preflight = api.options(path, headers=asked)
+        assert preflight.status_code == 204 and preflight.headers["access-control-allow-origin"] == "*"
+        assert "sentry-trace" in preflight.headers["access-control-allow-headers"]
+        reply = api.get(path, headers={"Origin": asked["Origin"]})
+        assert reply.status_code == 200 and reply.headers["access-control-allow-origin"] == "*"
+    assert api.get("/neo4j/guide.html?run=<script>").status_code == 422

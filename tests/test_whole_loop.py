@@ -1,0 +1,100 @@
+"""The main job through the real service: HTTP, broker, worker, Neo4j; with the perfect model and with the tiny one."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.client import Client
+from api.scoring import exported_graph
+from model.rationale import evaluate
+from model.rationale.qra import program_from_row
+from trainer.world.files import Rendered, load_scene, render_with_truth
+from trainer.world.score import KINDS, Score, chance, score, total
+from trainer.world.truth import truth
+
+PERFECT, TINY = 50, 100
+
+
+@pytest.fixture(scope="module")
+def rendered(world: Path) -> list[Rendered]:
+    return [render_with_truth(seed, world) for seed in range(TINY)]
+
+
+@pytest.fixture(scope="module")
+def client(service: Client) -> Client:
+    return service
+
+
+def induced(client: Client, videos: list[Rendered], model: str) -> list[str]:
+    """The runs of some videos, all succeeded."""
+    sent = [client.upload(v.video, process="true", model=model)["run"]["id"] for v in videos]
+    runs = [client.until_final(f"/v1/runs/{run}") for run in sent]
+    assert {r["state"] for r in runs} == {"succeeded"}, [r["error"] for r in runs if r["error"]]
+    return sent
+
+
+def scores(client: Client, runs: list[str], videos: list[Rendered]) -> dict[str, Score]:
+    return total(score(exported_graph(client, run), truth(v.scene)) for run, v in zip(runs, videos, strict=True))
+
+
+@pytest.fixture(scope="module")
+def perfect(client: Client, rendered: list[Rendered]) -> list[str]:
+    return induced(client, rendered[:PERFECT], "perfect")
+
+
+@pytest.mark.timeout(900)
+def test_a_perfect_model_gives_perfect_graphs(client: Client, perfect: list[str], rendered: list[Rendered]) -> None:
+    found = scores(client, perfect, rendered[:PERFECT])
+    assert {kind: (s.precision, s.recall) for kind, s in found.items()} == dict.fromkeys(KINDS, (1.0, 1.0))
+
+
+@pytest.mark.timeout(900)
+def test_every_exported_answer_is_the_answer_on_the_true_world(
+    client: Client, perfect: list[str], rendered: list[Rendered]
+) -> None:
+    body = {"runs": perfect, "steps": {str(n): 1000 for n in range(1, 6)}, "seed": 3}
+    dataset = client.until_final(f"/v1/qra-datasets/{client.post('/v1/qra-datasets', body)['id']}")
+    assert dataset["by_steps"] == {str(n): 1000 for n in range(1, 6)}
+    rows = list(client.lines(f"/v1/qra-datasets/{dataset['id']}/export"))
+    assert len({row["id"] for row in rows}) == len(rows) == 5000
+    worlds = {run: truth(v.scene) for run, v in zip(perfect, rendered, strict=False)}
+    wrong = [
+        row for row in rows if evaluate.evaluate(program_from_row(row), worlds[row["run_id"]]).answer != row["answer"]
+    ]
+    assert wrong == []
+    paged = list(client.pages(f"/v1/qra-datasets/{dataset['id']}/rows", limit=100))[:150]
+    assert paged == rows[:150]
+    assert all(len(row["rationale"]) == row["steps"] for row in rows)
+
+
+def test_the_same_request_gives_the_same_bytes_and_a_second_run_the_same_graph(
+    client: Client, perfect: list[str], rendered: list[Rendered]
+) -> None:
+    def export(name: str) -> bytes:
+        body = {"runs": perfect[:5], "steps": {"2": 20, "3": 20}, "seed": 5, "name": name}
+        made = client.until_final(f"/v1/qra-datasets/{client.post('/v1/qra-datasets', body)['id']}")
+        return b"".join(client.blocks(f"/v1/qra-datasets/{made['id']}/export"))
+
+    assert export("once") == export("again")
+    before = list(client.lines(f"/v1/graphs/{perfect[0]}/export"))
+    again = client.upload(rendered[0].video, process="true", model="perfect")
+    assert again["run"]["id"] == perfect[0]
+    assert list(client.lines(f"/v1/graphs/{perfect[0]}/export")) == before
+
+
+@pytest.mark.timeout(900)
+def test_the_tiny_model_sees_objects_and_attributes_of_held_out_worlds(
+    client: Client, rendered: list[Rendered]
+) -> None:
+    found = scores(client, induced(client, rendered, "tiny"), rendered)
+    guessed = chance(truth(v.scene) for v in rendered)
+    assert found["objects"].f1 >= 0.95 and found["attributes"].f1 >= 0.90
+    assert all(found[kind].f1 > guessed[kind].f1 for kind in KINDS)
+
+
+def test_the_truth_on_disk_is_the_scene(rendered: list[Rendered]) -> None:
+    assert load_scene(rendered[0].truth) == rendered[0].scene
+    data: dict[str, Any] = json.loads(rendered[0].truth.read_text())
+    assert Path(rendered[0].truth).stem == rendered[0].video_id and data["split"] == "test"
