@@ -22,6 +22,7 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-build-isolation --no-deps --editable .
+	-@$(BIN)/python -m graphdb.local > $(VENV)/neo4j.txt  # fetches Neo4j and halves its starts; the stack starts without it too
 	@touch $@
 
 demo: $(READY)  ## a video in, its graph in Neo4j, reasoning data out

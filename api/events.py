@@ -26,7 +26,6 @@ async def _follow(
     read: Callable[[int], Sequence[Event]], ended: Callable[[], bool], after: int
 ) -> AsyncIterator[bytes]:
     quiet_since = time.monotonic()
-    quiet_after_end = 0
     while True:
         over = await run_in_threadpool(ended)
         found = await run_in_threadpool(read, after)
@@ -36,8 +35,7 @@ async def _follow(
         if found:
             quiet_since = time.monotonic()
             continue
-        quiet_after_end += over
-        if quiet_after_end == 2:  # the last event may be noted a moment after the state
+        if over:
             return
         if time.monotonic() - quiet_since > _KEEPALIVE:
             quiet_since = time.monotonic()

@@ -21,8 +21,23 @@ def connect(uri: str, user: str, password: str) -> Driver:
         auth=(user, password),
         notifications_disabled_classifications=["UNRECOGNIZED"],
         max_transaction_retry_time=_PATIENCE,
+        initial_retry_delay=0.5,
+        retry_delay_multiplier=1.0,
+        retry_delay_jitter_factor=0.5,
         connection_acquisition_timeout=60,
     )
+
+
+def patiently(act: Callable[[], T]) -> T:
+    """What `act` returns, tried again while the database is away."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return act()
+        except UNAVAILABLE:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
 
 
 def write(driver: Driver, work: Callable[[ManagedTransaction], T]) -> T:
@@ -31,25 +46,19 @@ def write(driver: Driver, work: Callable[[ManagedTransaction], T]) -> T:
     The driver retries transient errors and never a commit whose outcome it does not know. Ours may be replayed:
     every write is a MERGE by id or is guarded by a fencing token.
     """
-    deadline = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            with driver.session() as session:
-                return session.execute_write(work)
-        except UNAVAILABLE:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.5)
+
+    def once() -> T:
+        with driver.session() as session:
+            return session.execute_write(work)
+
+    return patiently(once)
 
 
 def read(driver: Driver, query: str, **parameters: Any) -> list[dict[str, Any]]:
     """The rows of a read-only query."""
-    deadline = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            with driver.session(default_access_mode="READ") as session:
-                return session.execute_read(lambda tx: tx.run(query, parameters).data())
-        except (ServiceUnavailable, SessionExpired):
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.5)
+
+    def once() -> list[dict[str, Any]]:
+        with driver.session(default_access_mode="READ") as session:
+            return session.execute_read(lambda tx: tx.run(query, parameters).data())
+
+    return patiently(once)

@@ -98,7 +98,11 @@ class _Rows:
             ]
             for batch in _batches(rows):
                 told = {"type": type, "from": start, "to": end, "rows": batch}
-                tx.run(cypher("graph_save_edges"), told).consume()
+                saved = tx.run(cypher("graph_save_edges"), told).single(strict=True)["saved"]
+                if saved < len(batch):
+                    raise ValueError(
+                        f"{len(batch) - saved} {type} edges of {self.run_id} have an end that is not stored"
+                    )
 
 
 def save_clips(

@@ -10,9 +10,10 @@ import tempfile
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import httpx
-from jgo.constants import MAVEN_CENTRAL_URL
+if TYPE_CHECKING:
+    import httpx
 
 LOCK = Path(__file__).with_name("jars.lock")
 _WANTED = (
@@ -43,24 +44,29 @@ def fetch(folder: Path | None = None) -> list[Path]:
     folder = folder or cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
     listed = [line.split() for line in LOCK.read_text().splitlines() if line and not line.startswith("#")]
-    with httpx.Client(timeout=60, follow_redirects=True) as client, ThreadPoolExecutor(16) as pool:
-        return list(pool.map(lambda row: _jar(client, folder, *row), listed))
+    jars = {folder / f"{sha256[:16]}-{name.split(':')[1]}.jar": (name, sha256) for name, sha256 in listed}
+    missing = {target: row for target, row in jars.items() if not target.exists()}
+    if missing:
+        import httpx  # here, because a start that has all jars should not wait for it
+
+        with httpx.Client(timeout=60, follow_redirects=True) as client, ThreadPoolExecutor(16) as pool:
+            list(pool.map(lambda item: _fetch(client, item[0], *item[1]), missing.items()))
+    return list(jars)
 
 
-def _jar(client: httpx.Client, folder: Path, coordinates: str, sha256: str) -> Path:
-    target = folder / f"{sha256[:16]}-{coordinates.split(':')[1]}.jar"
-    if target.exists():
-        return target
+def _fetch(client: "httpx.Client", target: Path, coordinates: str, sha256: str) -> None:
     content = _download(client, coordinates)
     if hashlib.sha256(content).hexdigest() != sha256:
         raise JarError(f"{coordinates} is not the file of {LOCK.name}: its sha256 is another. Nothing was installed.")
-    with tempfile.NamedTemporaryFile(dir=folder, delete=False) as part:
+    with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as part:
         part.write(content)
     Path(part.name).replace(target)
-    return target
 
 
-def _download(client: httpx.Client, coordinates: str) -> bytes:
+def _download(client: "httpx.Client", coordinates: str) -> bytes:
+    import httpx
+    from jgo.constants import MAVEN_CENTRAL_URL
+
     group, artifact, version, *classifier = coordinates.split(":")
     name = "-".join([artifact, version, *classifier])
     address = f"{MAVEN_CENTRAL_URL}/{group.replace('.', '/')}/{artifact}/{version}/{name}.jar"

@@ -1,12 +1,14 @@
 """The durable record of jobs: state, progress, lease, fencing token and events.
 
 A message in a queue is only a wake-up. Whoever takes a job holds its lease while it sends heartbeats, and a token that
-every write must prove: a worker that was given up for dead can't write any more.
+every write must prove: a worker that was given up for dead can't write any more. Each change carries a key of its own,
+which the job keeps, so that one that is sent again after a lost acknowledgement is known and does nothing twice.
 """
 
 import json
 import time
-from collections.abc import Sequence
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -83,9 +85,10 @@ def count(driver: Driver) -> dict[tuple[str, str], int]:
 def acquire(driver: Driver, id: str, owner: str, lease_seconds: float) -> tuple[Lease, Job] | None:
     """The lease of a job that is queued or whose holder is gone; None where another has it or the job has ended."""
     now = time.time()
+    told = {"id": id, "owner": owner, "now": now, "until": now + lease_seconds, "key": uuid.uuid4().hex}
 
     def work(tx: ManagedTransaction) -> tuple[Lease, Job] | None:
-        row = tx.run(cypher("job_acquire"), id=id, owner=owner, now=now, until=now + lease_seconds).single()
+        row = tx.run(cypher("job_acquire"), told).single()
         return (Lease(id, row["token"]), _unpacked(row["job"])) if row else None
 
     return write(driver, work)
@@ -102,8 +105,10 @@ def update(driver: Driver, lease: Lease, **properties: Any) -> None:
 
 
 def finish(driver: Driver, lease: Lease, state: State, **properties: Any) -> None:
-    """End the job; raises LeaseLost where the lease is gone."""
-    update(driver, lease, state=state, finished_at=time.time(), **properties)
+    """End the job, with an event that tells its result or error; raises LeaseLost where the lease is gone."""
+    told = properties.get("error") or properties.get("result") or {}
+    properties = _packed({"state": state, "finished_at": time.time(), **properties})
+    _fenced(driver, "job_update", lease, event=(state, told), properties=properties)
 
 
 def release(driver: Driver, lease: Lease, *, not_before: float = 0.0, **properties: Any) -> None:
@@ -111,22 +116,29 @@ def release(driver: Driver, lease: Lease, *, not_before: float = 0.0, **properti
     update(driver, lease, state="queued", lease_until=0.0, not_before=not_before, **properties)
 
 
-def _fenced(driver: Driver, query: str, lease: Lease, **parameters: Any) -> None:
+def _fenced(
+    driver: Driver, query: str, lease: Lease, *, event: tuple[str, Mapping[str, Any]] | None = None, **parameters: Any
+) -> None:
+    told = {"id": lease.job_id, "token": lease.token, "key": uuid.uuid4().hex, **parameters}
+
     def work(tx: ManagedTransaction) -> bool:
-        return tx.run(cypher(query), id=lease.job_id, token=lease.token, **parameters).single() is not None
+        done = tx.run(cypher(query), told).single() is not None
+        if done and event:
+            _note(tx, lease.job_id, told["key"], *event)
+        return done
 
     if not write(driver, work):
         raise LeaseLost(lease.job_id)
 
 
 def cancel(driver: Driver, id: str) -> Job | None:
-    """Cancel a job that has not ended; None where it has, or there is none."""
+    """Cancel a job that has not ended, with an event; None where it has, or there is none."""
     properties = {"state": "cancelled", "finished_at": time.time()}
     return _set_state(driver, id, ["queued", "running"], properties)
 
 
 def retry(driver: Driver, id: str) -> Job | None:
-    """Queue a failed or cancelled job again; None where it is neither."""
+    """Queue a failed or cancelled job again, with an event; None where it is neither."""
     properties = {
         "state": "queued",
         "attempts": 0,
@@ -140,22 +152,28 @@ def retry(driver: Driver, id: str) -> Job | None:
 
 
 def _set_state(driver: Driver, id: str, before: list[State], properties: dict[str, Any]) -> Job | None:
+    told = {"id": id, "from": before, "properties": properties, "key": uuid.uuid4().hex}
+
     def work(tx: ManagedTransaction) -> Job | None:
-        row = tx.run(cypher("job_set_state"), {"id": id, "from": before, "properties": properties}).single()
-        return _unpacked(row["job"]) if row else None
+        row = tx.run(cypher("job_set_state"), told).single()
+        if row is None:
+            return None
+        _note(tx, id, told["key"], properties["state"], {"stage": row["job"]["stage"]})
+        return _unpacked(row["job"])
 
     return write(driver, work)
 
 
-def log_event(driver: Driver, id: str, type: str, data: dict[str, Any]) -> int:
+def log_event(driver: Driver, id: str, type: str, data: Mapping[str, Any]) -> int:
     """Note something that happened to a job; returns the event's number, from 1 on."""
-    told = {"id": id, "type": type, "data": json.dumps(data, ensure_ascii=False), "now": time.time()}
+    key = uuid.uuid4().hex
+    return write(driver, lambda tx: _note(tx, id, key, type, data))
 
-    def work(tx: ManagedTransaction) -> int:
-        row = tx.run(cypher("job_event"), told).single()
-        return int(row["seq"]) if row else 0
 
-    return write(driver, work)
+def _note(tx: ManagedTransaction, id: str, key: object, type: str, data: Mapping[str, Any]) -> int:
+    told = {"id": id, "key": key, "type": type, "data": json.dumps(data, ensure_ascii=False), "now": time.time()}
+    row = tx.run(cypher("job_event"), told).single()
+    return int(row["seq"]) if row else 0
 
 
 def events(driver: Driver, id: str, *, after: int = 0, limit: int = 100) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ import time
 from neo4j import Driver, Session
 from neo4j.exceptions import ClientError, TransientError
 
+from graphdb.connection import patiently
 from graphdb.cypher import cypher
 
 _TRIES = 8
@@ -12,12 +13,20 @@ _MADE_MEANWHILE = "Neo.ClientError.Schema.EquivalentSchemaRuleAlreadyExists"
 
 
 def apply(driver: Driver) -> None:
-    """Create what is missing; safe to run at every start, by several processes at once."""
+    """Create what is missing; safe to run at every start, by several processes at once, while the database starts too."""
     text = "\n".join(line for line in cypher("schema").splitlines() if not line.startswith("//"))
-    with driver.session() as session:
-        for statement in filter(None, (s.strip() for s in text.split(";"))):
-            _apply_one(session, statement)
-        session.run("CALL db.awaitIndexes(60)").consume()
+    wanted = {s.split()[2]: s.strip() for s in text.split(";") if s.strip()}  # CREATE (CONSTRAINT | INDEX) <name> ...
+
+    def once() -> None:
+        with driver.session() as session:
+            online = {row["name"] for row in session.run("SHOW INDEXES YIELD name, state WHERE state = 'ONLINE'")}
+            missing = [statement for name, statement in wanted.items() if name not in online]
+            for statement in missing:
+                _apply_one(session, statement)
+            if missing:
+                session.run("CALL db.awaitIndexes(60)").consume()
+
+    patiently(once)
 
 
 def _apply_one(session: Session, statement: str) -> None:

@@ -20,6 +20,7 @@ app.conf.update(
     task_ignore_result=True,
     worker_prefetch_multiplier=1,
     worker_pool_start_method="spawn",  # CUDA does not survive a fork
+    worker_proc_alive_timeout=120,  # a spawned process imports everything anew; the default of 4 s kills it over and over
     worker_cancel_long_running_tasks_on_connection_loss=False,  # the lease decides, not the broker
     worker_soft_shutdown_timeout=20,
     worker_hijack_root_logger=False,

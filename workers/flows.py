@@ -94,17 +94,13 @@ def wake(service: Service, job: Job) -> None:
 
 def cancel(service: Service, id: str) -> Job | None:
     """Cancel a job; None where it has ended."""
-    job = jobs.cancel(service.driver, id)
-    if job:
-        jobs.log_event(service.driver, id, "cancelled", {})
-    return job
+    return jobs.cancel(service.driver, id)
 
 
 def retry(service: Service, id: str) -> Job | None:
     """Take up a failed or cancelled job again from what it stored; None where it is neither."""
     job = jobs.retry(service.driver, id)
     if job:
-        jobs.log_event(service.driver, id, "queued", {"stage": job["stage"]})
         wake(service, job)
     return job
 
@@ -166,9 +162,7 @@ def _trouble(service: Service, lease: Lease, job: Job, error: Exception) -> None
 
 
 def _fail(service: Service, lease: Lease, code: str, detail: str, remedy: str) -> None:
-    error = {"code": code, "detail": detail, "remedy": remedy}
-    jobs.finish(service.driver, lease, "failed", error=error)
-    jobs.log_event(service.driver, lease.job_id, "failed", error)
+    jobs.finish(service.driver, lease, "failed", error={"code": code, "detail": detail, "remedy": remedy})
 
 
 @contextmanager
@@ -212,7 +206,6 @@ def _induce(service: Service, lease: Lease, job: Job, lost: threading.Event) -> 
 
     result = induction.induce_video(service, lease, job, lost, told)
     jobs.finish(service.driver, lease, "succeeded", result=result)
-    jobs.log_event(service.driver, job["id"], "succeeded", result)
 
 
 def _make_dataset(service: Service, lease: Lease, job: Job, lost: threading.Event) -> None:
@@ -232,7 +225,6 @@ def _make_dataset(service: Service, lease: Lease, job: Job, lost: threading.Even
     manifest = {"id": job["id"], "name": job["name"], **params, "runs": _run_facts(service, params["runs"])}
     service.storage.write_json(manifest_file(job["id"]), manifest | {"report": report.to_dict()})
     jobs.finish(service.driver, lease, "succeeded", result=report.to_dict())
-    jobs.log_event(service.driver, job["id"], "succeeded", report.to_dict())
 
 
 def _run_facts(service: Service, runs: Sequence[str]) -> list[dict[str, Any]]:

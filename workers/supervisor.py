@@ -1,7 +1,7 @@
-"""The local stack: one detached supervisor that starts Neo4j, the broker, a worker and the API, and keeps them up.
+"""The supervisor of the local stack: one detached process that starts Neo4j, the broker, a worker and the API, and keeps
+them up.
 
-`stack.json` in the state folder holds addresses, passwords and process ids. A lock lets one stack run for a folder; ports
-are chosen free, so that two folders' stacks don't collide. External services in the settings have no child here.
+Ports are chosen free, so that two folders' stacks don't collide. External services in the settings have no child here.
 """
 
 import fcntl
@@ -11,129 +11,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-import httpx
-from redis import Redis, RedisError
-
 from graphdb.local import LocalNeo4j, free_port
 from workers import local
+from workers.local_stack import GRACE, START_TIMEOUT, StackError, tail
 from workers.settings import Settings
-
-_START_TIMEOUT = 180.0  # a first start fetches 200 MB
-_GRACE = 15.0  # for children to end by themselves
-
-
-class StackError(Exception):
-    """The stack could not be started; the text says which part, and holds the end of its log."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stack:
-    """A running stack: where its parts answer, and the settings under which a process joins it."""
-
-    uris: dict[str, str]
-    pids: dict[str, int]
-    settings: dict[str, Any]
-
-
-def start(given: Settings, env: Mapping[str, str] | None = None) -> Stack:
-    """Start the stack of `given.home` and wait until all of it answers; a running one is left as it is.
-
-    Raises:
-        StackError: a part died or did not answer in time.
-    """
-    home = given.home.absolute()
-    (home / "logs").mkdir(parents=True, exist_ok=True)
-    if not is_running(home):
-        (home / "stack.json").unlink(missing_ok=True)
-        (home / "failed").unlink(missing_ok=True)
-        command = [sys.executable, "-m", "workers.supervisor", str(home)]
-        with (home / "logs" / "supervisor.log").open("ab") as log:
-            subprocess.Popen(
-                command,
-                stdout=log,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-                env={**os.environ, **(env or {}), "STSG_HOME": str(home)},
-            )
-    return _await_ready(home)
-
-
-def _await_ready(home: Path) -> Stack:
-    deadline = time.monotonic() + _START_TIMEOUT
-    while time.monotonic() < deadline:
-        if (home / "failed").exists():
-            raise StackError((home / "failed").read_text())
-        stack = running(home)
-        if stack and _answers(stack):
-            return stack
-        time.sleep(0.2)
-    stop(home)
-    tails = "\n".join(f"--- {f.name}\n{_tail(f)}" for f in sorted((home / "logs").glob("*.log")))
-    raise StackError(f"The stack did not answer within {_START_TIMEOUT:.0f} s.\n{tails}")
-
-
-def _answers(stack: Stack) -> bool:
-    with suppress(httpx.HTTPError):
-        return httpx.get(f"{stack.uris['api']}/readyz", timeout=2).status_code == 200
-    return False
-
-
-def running(home: Path) -> Stack | None:
-    """The stack of a folder, None where none runs."""
-    with suppress(OSError, ValueError, KeyError):
-        told = json.loads((home / "stack.json").read_text())
-        if is_running(home):
-            return Stack(told["uris"], told["pids"], told["settings"])
-    return None
-
-
-def is_running(home: Path) -> bool:
-    """Whether a supervisor holds the folder's lock."""
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / "lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
-
-
-def stop(home: Path) -> bool:
-    """Stop the stack of a folder, and whatever a supervisor that was killed left behind; whether one ran."""
-    home = home.absolute()
-    try:
-        told = json.loads((home / "stack.json").read_text())
-    except (OSError, ValueError):
-        told = {"pids": {}}
-    was = is_running(home)
-    if supervisor := told["pids"].get("supervisor"):
-        _signal(supervisor, signal.SIGTERM, home)
-    deadline = time.monotonic() + _GRACE + 10
-    while is_running(home) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    for pid in told["pids"].values():
-        _signal(pid, signal.SIGKILL, home)
-    (home / "stack.json").unlink(missing_ok=True)
-    return was
-
-
-def _signal(pid: int, what: signal.Signals, home: Path) -> None:
-    """Signal a process group of ours; a process id that is someone else's by now is left alone."""
-    with suppress(OSError):
-        environment = Path(f"/proc/{pid}/environ").read_bytes()
-        if f"STSG_HOME={home}".encode() in environment.split(b"\0"):
-            os.killpg(os.getpgid(pid), what)
-
-
-def _tail(log: Path, lines: int = 15) -> str:
-    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else ""
 
 
 class Supervisor:
@@ -176,14 +61,19 @@ class Supervisor:
         ]
 
     def run(self) -> None:
-        """Start all children, then watch over them until told to end."""
+        """Start all children, then watch over them until told to end.
+
+        The worker and the API wait for Neo4j by themselves; only before a new database has its password must they not try.
+        """
         signal.signal(signal.SIGTERM, self._end)
         signal.signal(signal.SIGINT, self._end)
-        for name in ("valkey", "neo4j"):
+        is_new = self.neo4j is not None and self.neo4j.is_new
+        first, then = (("valkey", "neo4j"), ("worker", "api")) if is_new else (("valkey", "neo4j", "api", "worker"), ())
+        for name in first:
             self._spawn(name)
         self._write()
         self._wait_for_services()
-        for name in ("worker", "api"):
+        for name in then:
             self._spawn(name)
         self._write()
         while not self.ending:
@@ -192,7 +82,7 @@ class Supervisor:
         self._stop_children()
 
     def _wait_for_services(self) -> None:
-        deadline = time.monotonic() + _START_TIMEOUT
+        deadline = time.monotonic() + START_TIMEOUT
         while not self.ending and not (self._neo4j_ready() and self._broker_ready()):
             self._check_alive()
             if time.monotonic() > deadline:
@@ -203,6 +93,8 @@ class Supervisor:
         return self.neo4j is None or self.neo4j.ready()
 
     def _broker_ready(self) -> bool:
+        from redis import Redis, RedisError  # here, so that Neo4j starts before this import
+
         try:
             return "valkey" not in self.commands or bool(Redis.from_url(self.joined["redis_url"]).ping())
         except RedisError:
@@ -212,7 +104,7 @@ class Supervisor:
         for name, child in self.children.items():
             if child.poll() is not None:
                 log = self.home / "logs" / f"{name}.log"
-                raise StackError(f"{name} did not start. The end of {log}:\n{_tail(log)}")
+                raise StackError(f"{name} did not start. The end of {log}:\n{tail(log)}")
 
     def _spawn(self, name: str) -> None:
         if name not in self.commands:
@@ -260,7 +152,7 @@ class Supervisor:
             for child in living:
                 with suppress(OSError):
                     child.terminate()
-            deadline = time.monotonic() + _GRACE
+            deadline = time.monotonic() + GRACE
             for child in living:
                 with suppress(subprocess.TimeoutExpired):
                     child.wait(max(0.1, deadline - time.monotonic()))

@@ -1,7 +1,4 @@
-"""The local stack as the command line uses it.
-
-The supervisor brings the Neo4j driver with it, two seconds of imports that commands which only speak to the API don't pay.
-"""
+"""The local stack as the command line uses it."""
 
 import json
 import os
@@ -11,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from api.cli import show
 from api.client import Client, ServiceError
+from workers import local_stack
 
 if TYPE_CHECKING:
     from trainer.world.files import Rendered
@@ -34,28 +32,23 @@ def home() -> Path:
 
 def start(model: str = "", models: dict[str, str] | None = None) -> Local:
     """Start the stack, or join the one that runs; `model` is a spec that runs may then name "demo"."""
-    from workers import supervisor
-    from workers.settings import Settings
-
     known = json.loads(os.environ.get("STSG_MODELS") or "{}") | (models or {}) | ({"demo": model} if model else {})
-    if supervisor.running(home().absolute()):
+    if local_stack.running(home().absolute()):
         if model or models:
             detail = "A stack is running in this folder already, without this model."
             raise ServiceError(detail, "Stop it first: stsg down.")
-        return Local(supervisor.start(Settings()).uris, ours=False)
+        return Local(local_stack.start(home()).uris, ours=False)
     try:
         with show.err.status("starting Neo4j, the broker, a worker and the API (the first time fetches 200 MB)"):
-            stack = supervisor.start(Settings(), {"STSG_MODELS": json.dumps(known)})
-    except supervisor.StackError as e:
+            stack = local_stack.start(home(), {"STSG_MODELS": json.dumps(known)})
+    except local_stack.StackError as e:
         raise ServiceError(str(e), "Mend the cause, or set STSG_NEO4J_URI and STSG_REDIS_URL to your own.") from e
     return Local(stack.uris, ours=True)
 
 
 def stop() -> bool:
     """Stop the stack; whether one ran."""
-    from workers import supervisor
-
-    return supervisor.stop(home())
+    return local_stack.stop(home())
 
 
 def describe(uris: dict[str, str]) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from api.cli import local, show
+from workers import local_stack
 
 
 def up(as_json: show.AsJson = False) -> None:
@@ -43,7 +44,6 @@ def doctor(
 
 
 def _checks() -> list[tuple[str, bool, str]]:
-    from workers import supervisor
     from workers.settings import Settings
 
     given = Settings()
@@ -57,7 +57,7 @@ def _checks() -> list[tuple[str, bool, str]]:
         local_folder = kind == "hf" and (rest.startswith((".", "/")) or "/" not in rest)
         there = not local_folder or (Path(rest) / "config.json").is_file()
         found.append((f"model {name}", there, spec if there else f"{spec}: no config.json there"))
-    stack = supervisor.running(local.home().absolute())
+    stack = local_stack.running(local.home().absolute())
     detail = ", ".join(f"{k} {v}" for k, v in stack.uris.items()) if stack else "not running; start it with 'stsg up'"
     found.append(("stack", stack is not None, detail))
     return found

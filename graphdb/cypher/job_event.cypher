@@ -1,8 +1,10 @@
-// Something that happened to a job, under the next number.
-//   $id, $type, $data (JSON), $now
+// Something that happened to a job, under the next number; the same key again is the same event.
+//   $id, $key, $type, $data (JSON), $now
 MATCH (j:Job {id: $id})
-SET j.seq = j.seq + 1
+SET j.locked = true
+REMOVE j.locked
 WITH j
-MERGE (e:JobEvent {id: j.id + '/' + j.seq})
-SET e.job_id = j.id, e.seq = j.seq, e.type = $type, e.data = $data, e.created_at = $now
+MERGE (e:JobEvent {id: $key})
+ON CREATE SET e.job_id = j.id, e.seq = j.seq + 1, e.type = $type, e.data = $data, e.created_at = $now
+SET j.seq = CASE WHEN e.seq > j.seq THEN e.seq ELSE j.seq END
 RETURN e.seq AS seq

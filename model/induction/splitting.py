@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scenedetect import AdaptiveDetector, FrameTimecode
-from sklearn.cluster import KMeans
 
 from model.media import Frame, MediaLimits, frames
 from model.stsg import Clip, Image, Keyframe, keyframe_id
@@ -179,6 +178,8 @@ def _medoids(found: list[_Candidate], count: int, seconds: float, seed: int) -> 
     """The candidate nearest each k-means centre, near ones told apart by sharpness; looks and time both count."""
     times = np.array([[c.frame.t - found[0].frame.t] for c in found], np.float32) / max(seconds, 1e-3)
     features = np.hstack([np.stack([c.feature for c in found]), 2 * times])
+    from sklearn.cluster import KMeans  # seconds to import, which only a split need pay
+
     clusters = KMeans(count, n_init=3, random_state=seed).fit(features)
     chosen = []
     for k in range(count):

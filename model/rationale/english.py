@@ -5,10 +5,18 @@ Names, predicates and values are a model's own words, so each function takes any
 
 import re
 from functools import cache
+from typing import TYPE_CHECKING
 
-import inflect
+if TYPE_CHECKING:
+    import inflect
 
-_ENGINE = inflect.engine()
+
+@cache
+def _engine() -> "inflect.engine":
+    """Loaded when first needed: its import takes seconds, which a service that only starts should not pay."""
+    import inflect
+
+    return inflect.engine()
 
 
 def _set(listed: str) -> frozenset[str]:
@@ -47,7 +55,7 @@ def tidy(text: str) -> str:
 @cache
 def ordinal(index: int) -> str:
     """The place of a clip counted from zero: 0 is "first", 20 is "twenty-first"."""
-    return str(_ENGINE.number_to_words(_ENGINE.ordinal(str(index + 1))))
+    return str(_engine().number_to_words(_engine().ordinal(str(index + 1))))
 
 
 def clip_name(index: int) -> str:
@@ -68,7 +76,7 @@ def is_plural(noun: str) -> bool:
     last = (words(noun) or [""])[-1]
     if not last or last in _ENDS_IN_S or last.endswith("ss"):
         return False
-    return bool(_ENGINE.singular_noun(last))
+    return bool(_engine().singular_noun(last))
 
 
 def be(plural: bool) -> str:
@@ -83,7 +91,7 @@ def reduced(predicate: str) -> str:
     if first in _COPULA and len(found) > 1:
         return " ".join(found[1:])
     if first in _BARE_VERBS:
-        return " ".join([str(_ENGINE.present_participle(first)), *found[1:]])
+        return " ".join([str(_engine().present_participle(first)), *found[1:]])
     return " ".join(["that", *found]) if _is_finite(first) else " ".join(found)
 
 

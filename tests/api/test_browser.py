@@ -7,7 +7,7 @@ from playwright.sync_api import sync_playwright
 
 from api.client import Client
 from trainer.world.files import render_with_truth
-from workers import supervisor
+from workers import local_stack
 
 CHROMIUM = Path("/usr/bin/chromium")
 STYLED = "#2E86AB"  # a static object's colour in style.grass
@@ -20,7 +20,7 @@ def test_the_deep_link_shows_the_styled_graph(service: Client, world: Path, tmp_
     run = service.upload(video.video, process="true", model="perfect")["run"]["id"]
     assert service.until_final(f"/v1/runs/{run}")["state"] == "succeeded"
     link = service.get(f"/v1/graphs/{run}")["browser_url"]
-    home = next(p for p in world.parent.glob("stack*") if supervisor.running(p))
+    home = next(p for p in world.parent.glob("stack*") if local_stack.running(p))
     password = (home / "neo4j" / "password").read_text()
     with sync_playwright() as playwright:
         flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]

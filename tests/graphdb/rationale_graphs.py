@@ -1,9 +1,10 @@
 """Graphs for the tests of paths, programs and QRA data: one written by hand, and how any graph gets into the store."""
 
+import numpy as np
 from neo4j import Driver
 
 from graphdb import graphs, videos
-from model.stsg import Attribute, Clip, Event, Kind, Motion, ObjectNode, Reference, Relation, SceneGraph
+from model.stsg import Attribute, Clip, Event, Keyframe, Kind, Motion, ObjectNode, Reference, Relation, SceneGraph
 
 VIDEO = "vid_" + "0" * 24
 
@@ -57,8 +58,13 @@ SMALL = SceneGraph(
 
 
 def store(driver: Driver, run_id: str, graph: SceneGraph, video_id: str = VIDEO) -> None:
-    """Saves a graph as the service does, with one clip for each event."""
-    clips = [Clip(e.clip, e.t_start, e.t_end, 0, 1) for e in graph.events]
+    """Saves a graph as the service does, with one clip for each event and the keyframes that objects name."""
+    clips = [Clip(e.clip, e.t_start, e.t_end, 0, 1, _keyframes(graph, e)) for e in graph.events]
     videos.save_video(driver, video_id, {"name": "rationale.mp4", "created_at": 0.0})
     graphs.save_clips(driver, run_id, video_id, clips)
     graphs.save_graph(driver, run_id, video_id, graph)
+
+
+def _keyframes(graph: SceneGraph, event: Event) -> tuple[Keyframe, ...]:
+    names = sorted({k for o in graph.objects if o.clip == event.clip for k in o.keyframes})
+    return tuple(Keyframe(name, event.t_start, np.zeros((1, 1, 3), np.uint8)) for name in names)

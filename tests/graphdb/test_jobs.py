@@ -3,10 +3,11 @@
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from neo4j import Driver
+from neo4j.exceptions import IncompleteCommit
 
 from graphdb import jobs
 from graphdb.connection import write
@@ -61,7 +62,7 @@ def test_a_take_over_that_is_not_committed_yet_counts(
     assert old
     now = time.time()
     with ThreadPoolExecutor(1) as pool, driver.session() as session, session.begin_transaction() as tx:
-        tx.run(cypher("job_acquire"), id=run_id, owner="new", now=now, until=now + 60).consume()
+        tx.run(cypher("job_acquire"), id=run_id, owner="new", key="k", now=now, until=now + 60).consume()
         late = pool.submit(act, driver, old[0])
         time.sleep(0.5)  # long enough for the old holder to read what is about to change
         tx.commit()
@@ -106,3 +107,39 @@ def test_events_are_numbered_and_read_from_any_point(driver: Driver, run_id: str
     assert not jobs.delete(driver, run_id)
     jobs.cancel(driver, run_id)
     assert jobs.delete(driver, run_id) and jobs.get(driver, run_id) is None and not jobs.events(driver, run_id)
+
+
+class Forgetful:
+    """A driver whose every other commit is made, and its acknowledgement lost."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver, self.writes = driver, 0
+
+    def session(self, **config: Any) -> Any:
+        session, outer = self._driver.session(**config), self
+        commit = session.execute_write
+
+        def execute_write(work: Any) -> Any:
+            outer.writes += 1
+            done = commit(work)
+            if outer.writes % 2:
+                raise IncompleteCommit("the connection broke")
+            return done
+
+        session.execute_write = execute_write  # type: ignore[method-assign]
+        return session
+
+
+def test_a_change_whose_acknowledgement_is_lost_is_made_once(driver: Driver, run_id: str) -> None:
+    lossy = cast(Driver, Forgetful(driver))
+    assert jobs.create(lossy, "Run", run_id, stage="here")[0]["state"] == "queued"
+    taken = jobs.acquire(lossy, run_id, "w", 60)
+    assert taken and (taken[0].token, taken[1]["attempts"]) == (1, 1)
+    assert jobs.log_event(lossy, run_id, "progress", {}) == 1
+    assert jobs.cancel(lossy, run_id)
+    assert jobs.retry(lossy, run_id)
+    again = jobs.acquire(lossy, run_id, "w", 60)
+    assert again and again[0].token == 2
+    jobs.finish(lossy, again[0], "succeeded", result={"n": 1})
+    told = [(e["seq"], e["type"], e["data"].get("n")) for e in jobs.events(driver, run_id)]
+    assert told == [(1, "progress", None), (2, "cancelled", None), (3, "queued", None), (4, "succeeded", 1)]
