@@ -125,7 +125,7 @@ def show_graph(summary: dict[str, Any], scores: Scores | None, report: Report) -
 
 def _questions(report: Report, client: Client, folder: Path) -> None:
     """Sample questions of one to four steps, download them, and print one of several of the lengths."""
-    dataset = qra.make(client, [report.run_id], _STEPS, seed=_SEED, name="demo")
+    dataset = qra.make(client, [report.run_id], {"steps": _STEPS}, seed=_SEED, name="demo")
     if dataset["state"] != "succeeded":
         error = dataset["error"] or {}
         raise ServiceError(f"The data set {dataset['state']}: {error.get('detail', '')}", error.get("remedy", ""))

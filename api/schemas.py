@@ -3,7 +3,9 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from model.rationale.qra import FAMILIES, Family, Form
 
 State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 Seed = Annotated[int, Field(ge=0, lt=2**31, description="The same seed gives the same result.")]
@@ -46,16 +48,36 @@ class RunRequest(Body):
     seed: Seed = 0
 
 
+Weight = Annotated[float, Field(ge=0, le=1e6)]
+
+
 class QraRequest(Body):
-    """Which graphs to sample, and how many samples of each number of reasoning steps."""
+    """Which graphs to sample, how many samples of each number of reasoning steps, and of what kinds."""
 
     runs: Annotated[list[Id], Field(min_length=1, max_length=10_000)]
     steps: Annotated[
         dict[Annotated[str, Field(pattern=r"^([1-9]|1[0-9]|20)$")], Annotated[int, Field(ge=0, le=1_000_000)]],
         Field(min_length=1, description='Samples per number of steps, such as {"1": 10, "3": 50}.'),
     ]
+    families: Annotated[
+        dict[Family, Weight], Field(description="Weights of what is asked about; equal by default.")
+    ] = dict.fromkeys(FAMILIES, 1.0)
+    forms: Annotated[dict[Form, Weight], Field(description="Weights of how the answer is given.")] = {
+        "open": 0.6,
+        "yes_no": 0.15,
+        "choice": 0.15,
+        "count": 0.1,
+    }
+    temporal: Annotated[float, Field(ge=0, le=1, description="Share whose clip is told by an event or a time.")] = 0.4
     seed: Seed = 0
     name: Annotated[str, Field(max_length=200)] = ""
+
+    @field_validator("families", "forms")
+    @classmethod
+    def _something(cls, weights: dict[str, float]) -> dict[str, float]:
+        if not sum(weights.values()):
+            raise ValueError("at least one weight must be more than 0")
+        return weights
 
 
 class Failure(BaseModel):
@@ -181,6 +203,8 @@ class QraDataset(Job):
     seed: int
     count: int = 0
     by_steps: dict[str, int] = {}
+    by_family: dict[str, int] = {}
+    by_form: dict[str, int] = {}
     rejects: dict[str, int] = {}
 
 

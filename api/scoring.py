@@ -1,5 +1,6 @@
 """An exported graph against the known truth of a rendered video."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,11 @@ def score_export(client: Client, run_id: str, scene: Path) -> Scores:
 
 def exported_graph(client: Client, run_id: str) -> SceneGraph:
     """A run's graph, read from its JSONL export; what scoring does not need is left out."""
-    rows = list(client.lines(f"/v1/graphs/{run_id}/export"))
+    return graph_of(list(client.lines(f"/v1/graphs/{run_id}/export")))
+
+
+def graph_of(rows: Sequence[dict[str, Any]]) -> SceneGraph:
+    """The graph that the rows of an export hold; ids are those of the database."""
     nodes = {row["id"]: row for row in rows if row["kind"] == "node"}
     edges = [row for row in rows if row["kind"] == "edge"]
     attributes: dict[str, list[Attribute]] = {}

@@ -76,6 +76,8 @@ def dataset_of(job: Job) -> QraDataset:
     made = {
         "count": result.get("count", 0),
         "by_steps": result.get("by_steps", {}),
+        "by_family": result.get("by_family", {}),
+        "by_form": result.get("by_form", {}),
         "rejects": result.get("rejected", {}),
     }
     return QraDataset(

@@ -5,20 +5,24 @@ All walks of a request advance together, one statement for each step. Chance ent
 `graph_id`, so the cost depends on the sampled graphs and not on the size of the database.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
+from typing import Any, get_args
 
 from neo4j import Driver
 
 from graphdb.connection import read
 from graphdb.cypher import cypher
+from model.rationale.english import deed
 from model.rationale.walk import EDGE_KINDS, ClipFacts, EdgeKind, Entity, Hop, Setting, Slot, Stopped, Walk
 from model.stsg import object_name
 
+SLOTS: tuple[Slot, ...] = get_args(Slot)
 _BATCH = 2000
 _Row = Mapping[str, Any]
+_Group = tuple[tuple[EdgeKind, ...], tuple[Slot, ...], bool]  # what a first pair may be
 _LEFT_OPEN: dict[Slot, str] = {  # which ends of the first edge the question has to mention
     "value": "source",
     "owner": "none",
@@ -37,11 +41,12 @@ _LEFT_OPEN: dict[Slot, str] = {  # which ends of the first edge the question has
 
 @dataclass(frozen=True, slots=True)
 class WalkOrder:
-    """One walk to be sampled: where, of how many steps, and which kinds of edge may be asked about."""
+    """One walk to be sampled: where, of how many steps, and which kinds of edge and slots may be asked about."""
 
     run_id: str
     steps: int
     kinds: tuple[EdgeKind, ...] = EDGE_KINDS
+    slots: tuple[Slot, ...] = SLOTS
 
 
 @dataclass(slots=True)
@@ -99,19 +104,35 @@ def load_settings(driver: Driver, run_ids: Sequence[str]) -> dict[str, Setting]:
             events=tuple(row["events"]),
             names=tuple(sorted(object_name(e["category"], e["mark"]) for e in entities)),
             categories=tuple(sorted(e["category"] for e in entities)),
+            members=tuple((_local(row["graph_id"], e["id"]), object_name(e["category"], e["mark"])) for e in entities),
         )
         clips.setdefault(row["graph_id"], []).append(facts)
     return {run_id: Setting(run_id, videos[run_id], tuple(found)) for run_id, found in clips.items()}
 
 
+def load_pools(driver: Driver, run_ids: Sequence[str]) -> dict[str, dict[tuple[str, ...], Counter[str]]]:
+    """How often each answer occurs in each run's graph, by what it is one of."""
+    pools: dict[str, dict[tuple[str, ...], Counter[str]]] = {}
+    for row in read(driver, cypher("walk_pools"), graph_ids=list(run_ids)):
+        pool, (answer, more) = tuple(row["pool"]), row["answer"]
+        if pool[0] in ("action", "name"):
+            answer = deed(answer, more) if pool[0] == "action" else object_name(answer, more)
+        pools.setdefault(row["graph_id"], {}).setdefault(pool, Counter())[answer] += row["times"]
+    return pools
+
+
 def _start(driver: Driver, orders: Sequence[WalkOrder], draws: Sequence[float]) -> dict[int, _Growing]:
-    graphs: dict[str, dict[tuple[tuple[EdgeKind, ...], bool], list[tuple[int, float]]]] = {}
+    graphs: dict[str, dict[_Group, list[tuple[int, float]]]] = {}
     for i, (order, draw) in enumerate(zip(orders, draws, strict=True)):
-        graphs.setdefault(order.run_id, {}).setdefault((order.kinds, order.steps > 1), []).append((i, draw))
+        group = (order.kinds, order.slots, order.steps > 1)
+        graphs.setdefault(order.run_id, {}).setdefault(group, []).append((i, draw))
     parameters = [
         {
             "graph_id": run_id,
-            "groups": [{"kinds": list(kinds), "growing": grow, "draws": d} for (kinds, grow), d in groups.items()],
+            "groups": [
+                {"kinds": list(kinds), "slots": list(slots), "growing": growing, "draws": d}
+                for (kinds, slots, growing), d in groups.items()
+            ],
         }
         for run_id, groups in graphs.items()
     ]

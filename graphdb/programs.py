@@ -49,6 +49,7 @@ class _State:
         self._program = program
         self._registers: dict[int, Any] = {}
         self._failure: Outcome | None = None
+        self._listed: list[Any] = []
         self.outcome: Outcome | None = None
 
     def ready(self) -> list[int]:
@@ -65,15 +66,18 @@ class _State:
 
     def fill(self, at: int, found: Sequence[Any]) -> None:
         """Takes an operation's set."""
-        failure = settle(len(found), at)
-        if failure is None:
+        failure = settle(self._program[at], len(found), at)
+        if failure is None and "all" in self._program[at]:
+            self._registers[at] = self._listed = list(found)
+        elif failure is None:
             self._registers[at] = found[0]
         elif self._failure is None or at < self._failure.failed:
             self._failure = failure
         if self._failure is not None and all(before in self._registers for before in range(self._failure.failed)):
             self.outcome = self._failure
         elif len(self._registers) == len(self._program):
-            self.outcome = Outcome(answer=str(self._registers[len(self._program) - 1]))
+            listed = tuple(str(id).removeprefix(f"{self._run_id}/") for id in self._listed)
+            self.outcome = Outcome(answer=str(self._registers[len(self._program) - 1]), listed=listed)
 
 
 def _call(driver: Driver, rows: Mapping[str, Mapping[str, Any]], known: dict[str, list[Any]]) -> None:

@@ -1,128 +1,197 @@
 """QRA data from stored graphs (STEP Sec. 3.2): walks are sampled, told, checked by running their programs, and counted.
 
 The samples depend on the seed, on the runs in the order given and on what their graphs hold, and on nothing else: the
-same request gives the same bytes.
+same request gives the same bytes. A data set is made of cells, one for each number of steps, family and form; a cell that
+no graph can fill gives its share to the others of as many steps.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 from neo4j import Driver
 
-from graphdb.paths import WalkOrder, load_settings, walk_orders
-from graphdb.programs import run_programs
-from model.rationale.compose import Draft, compose
+from graphdb.judging import Trial, judge
+from graphdb.paths import SLOTS, WalkOrder, load_pools, load_settings, walk_orders
+from model.rationale.forms import Chooser
 from model.rationale.program import Reason
-from model.rationale.qra import Qra
-from model.rationale.telling import Context, Unclear
-from model.rationale.walk import EDGE_KINDS, Setting, Walk
+from model.rationale.qra import FAMILIES, FORMS, Family, Form, Qra
+from model.rationale.telling import Context
+from model.rationale.walk import EdgeKind, Setting, Slot
 
 _RUNS_AT_ONCE = 32
 _ROUNDS = 5
 _SWEEPS = 6
 _WALKS_FOR_ONE = 3  # in the first round; each further round doubles it
-_MOST_WALKS = 4000  # for one run and number of steps in one round
+_MOST_WALKS = 4000  # for one run and cell in one round
 _FAIR_TRIAL = 24  # walks after which a run that gave next to nothing is let go
 _POOR = 50  # next to nothing: less than one in so many of what was wanted
-_Key = tuple[str, int]  # run and number of steps
+_KIND: dict[Family, EdgeKind] = {
+    "attribute": "ATTRIBUTE",
+    "relation": "RELATION",
+    "motion": "MOTION",
+    "reference": "REFERENCE",
+}
+_COUNTED: tuple[Slot, ...] = ("owner", "actor", "subject", "object")
+_Cell = tuple[int, Family, Form]
+_Key = tuple[str, _Cell]
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """What a data set is made of: samples by number of steps, and the weights of families and forms.
+
+    `temporal` is the share of samples of two or more steps whose clip is told by its event or a time range (STEP Sec. 3.2,
+    Temporal Contextualization).
+    """
+
+    steps: Mapping[int, int]
+    families: Mapping[Family, float] = field(default_factory=lambda: dict.fromkeys(FAMILIES, 1.0))
+    forms: Mapping[Form, float] = field(
+        default_factory=lambda: {"open": 0.6, "yes_no": 0.15, "choice": 0.15, "count": 0.1}
+    )
+    temporal: float = 0.4
+
+    def __post_init__(self) -> None:
+        if any(n < 1 or count < 0 for n, count in self.steps.items()):
+            raise ValueError("Ask for steps of 1 or more and counts of 0 or more, such as {1: 100, 2: 100}.")
+        for name, weights, known in (("families", self.families, FAMILIES), ("forms", self.forms, FORMS)):
+            if not set(weights) <= set(known) or min(weights.values(), default=0) < 0 or not sum(weights.values()):
+                raise ValueError(
+                    f"Give {name} weights of 0 or more, not all of them 0, for some of {', '.join(known)}."
+                )
+
+    def cells(self, n: int) -> dict[_Cell, float]:
+        """The cells of samples of `n` steps that can be asked for, with their weights."""
+        return {
+            (n, family, form): weight * share
+            for family, weight in self.families.items()
+            for form, share in self.forms.items()
+            if weight * share > 0 and _askable(n, family, form)
+        }
+
+
+def _askable(n: int, family: Family, form: Form) -> bool:
+    """Whether such questions exist: who has a value is asked about a whole clip, which leaves nothing to expand."""
+    return form != "count" or family == "relation" or (family in ("attribute", "motion") and n <= 2)
 
 
 @dataclass(slots=True)
 class QraReport:
-    """What became of a request: samples wanted and made by steps, and walks rejected by reason."""
+    """What became of a request: samples wanted and made, and walks rejected by reason."""
 
     wanted: dict[int, int] = field(default_factory=dict)
-    made: Counter[int] = field(default_factory=Counter)
-    families: Counter[str] = field(default_factory=Counter)
+    made: Counter[_Cell] = field(default_factory=Counter)
     temporal: Counter[int] = field(default_factory=Counter)
+    answers: dict[Form, Counter[str]] = field(default_factory=dict)
     rejected: Counter[Reason] = field(default_factory=Counter)
     walks: int = 0
 
+    def by(self, part: int) -> Counter[Any]:
+        """How many samples there are of each number of steps (0), family (1) or form (2)."""
+        counts: Counter[Any] = Counter()
+        for cell, count in self.made.items():
+            counts[cell[part]] += count
+        return counts
+
+    def take(self, qra: Qra) -> None:
+        self.made[qra.steps, qra.family, qra.form] += 1
+        self.temporal[qra.n_temporal] += 1
+        self.answers.setdefault(qra.form, Counter())[qra.answer] += 1
+
     def to_dict(self) -> dict[str, Any]:
         """JSON values, keys sorted."""
+        made = self.by(0)
         return {
-            "count": sum(self.made.values()),
+            "count": made.total(),
             "wanted": {str(n): self.wanted[n] for n in sorted(self.wanted)},
-            "by_steps": {str(n): self.made[n] for n in sorted(self.made)},
-            "by_family": dict(sorted(self.families.items())),
+            "by_steps": {str(n): made[n] for n in sorted(made)},
+            "by_family": dict(sorted(self.by(1).items())),
+            "by_form": dict(sorted(self.by(2).items())),
             "by_n_temporal": {str(n): self.temporal[n] for n in sorted(self.temporal)},
+            "answers": {form: dict(found.most_common(20)) for form, found in sorted(self.answers.items())},
             "rejected": dict(sorted(self.rejected.items())),
             "walks": self.walks,
         }
 
 
-@dataclass(frozen=True, slots=True)
-class _Trial:
-    """One walk with the way its first clip is to be named, made for samples of `steps` steps."""
-
-    walk: Walk
-    context: Context
-    steps: int
-
-
 def make_qra(
-    driver: Driver,
-    run_ids: Sequence[str],
-    *,
-    steps: Mapping[int, int],
-    seed: int,
-    temporal: float = 0.4,
-    report: QraReport | None = None,
+    driver: Driver, run_ids: Sequence[str], mix: Mix, *, seed: int, report: QraReport | None = None
 ) -> Iterator[Qra]:
-    """Samples from the graphs of some runs: for each number of steps as many as wanted, spread evenly over the runs.
+    """Samples from the graphs of some runs: for each cell as many as wanted, spread evenly over the runs.
 
-    `temporal` is the share of samples of two or more steps whose clip is told by its event or a time range. The counts
-    go to `report` as the samples come; where the graphs hold too little, fewer come and the report tells which.
+    The counts go to `report` as the samples come; where the graphs hold too little, fewer come and the report tells which.
     """
-    if any(n < 1 or count < 0 for n, count in steps.items()):
-        raise ValueError("Ask for steps of 1 or more and counts of 0 or more, such as {1: 100, 2: 100}.")
     report = report if report is not None else QraReport()
-    report.wanted = dict(steps)
-    made = _Made(report)
+    report.wanted = dict(mix.steps)
+    made = _Made(mix, report, Chooser(Random(f"{seed}/answers")))
     run_ids = list(dict.fromkeys(run_ids))
     for sweep in range(_SWEEPS):
         for at in range(0, len(run_ids), _RUNS_AT_ONCE):
             missing = made.share(run_ids, at)
             if missing:
-                yield from _from_chunk(driver, missing, Random(f"{seed}/{sweep}/{at}"), temporal, made)
+                yield from _from_chunk(driver, missing, Random(f"{seed}/{sweep}/{at}"), made)
 
 
 @dataclass(slots=True)
 class _Made:
     """What has been made so far, and which runs have no more to give."""
 
+    mix: Mix
     report: QraReport
+    chooser: Chooser
     questions: set[tuple[str, str]] = field(default_factory=set)
     dry: set[_Key] = field(default_factory=set)
 
     def share(self, run_ids: Sequence[str], at: int) -> dict[_Key, int]:
         """What the next few runs from `at` on should give, if all runs from there on give the same."""
         shares: dict[_Key, int] = {}
-        for n, count in sorted(self.report.wanted.items()):
-            left = count - self.report.made[n]
-            able = [run_id for run_id in run_ids[at:] if (run_id, n) not in self.dry]
-            for i, run_id in enumerate(able):
-                if run_id in run_ids[at : at + _RUNS_AT_ONCE]:
-                    shares[run_id, n] = left // len(able) + (i < left % len(able))
-        return {key: count for key, count in shares.items() if count > 0}
+        soon = frozenset(run_ids[at : at + _RUNS_AT_ONCE])
+        for n in sorted(self.mix.steps):
+            for cell, left in self._left(n, run_ids).items():
+                able = [run_id for run_id in run_ids[at:] if (run_id, cell) not in self.dry]
+                for run_id, count in apportion(left, dict.fromkeys(able, 1.0)).items():
+                    if count and run_id in soon:
+                        shares[run_id, cell] = count
+        return shares
+
+    def _left(self, n: int, run_ids: Sequence[str]) -> dict[_Cell, int]:
+        """What is missing of each cell of `n` steps that some run can still fill."""
+        living = {c: w for c, w in self.mix.cells(n).items() if any((r, c) not in self.dry for r in run_ids)}
+        wanted = apportion(self.mix.steps[n], living)
+        gaps = {cell: float(max(0, count - self.report.made[cell])) for cell, count in wanted.items()}
+        return apportion(self.mix.steps[n] - self.report.by(0)[n], gaps)
 
     def take(self, qra: Qra) -> Qra | Reason:
         """Counts a sample, unless its run has been asked the same."""
         if (qra.run_id, qra.question) in self.questions:
             return "duplicate"
         self.questions.add((qra.run_id, qra.question))
-        self.report.made[qra.steps] += 1
-        self.report.families[qra.family] += 1
-        self.report.temporal[qra.n_temporal] += 1
+        self.report.take(qra)
         return qra
 
 
-def _from_chunk(driver: Driver, missing: dict[_Key, int], rng: Random, temporal: float, made: _Made) -> Iterator[Qra]:
-    """At most as many samples as are missing for each run and number of steps, in rounds of walks."""
-    settings = load_settings(driver, sorted({run_id for run_id, _ in missing}))
+def apportion(count: int, weights: Mapping[_T, float]) -> dict[_T, int]:
+    """`count` things dealt out in proportion to the weights, to the last one; nothing where there is no weight."""
+    total = sum(weights.values())
+    if total <= 0 or count <= 0:
+        return dict.fromkeys(weights, 0)
+    exact = {key: count * weight / total for key, weight in weights.items()}
+    dealt = {key: int(share) for key, share in exact.items()}
+    rest = sorted(exact, key=lambda key: dealt[key] - exact[key])  # the largest remainder first, else in order
+    for key in rest[: count - sum(dealt.values())]:
+        dealt[key] += 1
+    return dealt
+
+
+def _from_chunk(driver: Driver, missing: dict[_Key, int], rng: Random, made: _Made) -> Iterator[Qra]:
+    """At most as many samples as are missing for each run and cell, in rounds of walks."""
+    run_ids = sorted({run_id for run_id, _ in missing})
+    settings, pools = load_settings(driver, run_ids), load_pools(driver, run_ids)
+    made.chooser.know(pools)
     made.dry |= {key for key in missing if key[0] not in settings}
     for turn in range(_ROUNDS):
         missing = {key: count for key, count in missing.items() if count > 0 and key not in made.dry}
@@ -130,10 +199,10 @@ def _from_chunk(driver: Driver, missing: dict[_Key, int], rng: Random, temporal:
             return
         before = dict(missing)
         tries = {key: min(_WALKS_FOR_ONE * 2**turn * count, _MOST_WALKS) for key, count in missing.items()}
-        trials = _walk(driver, tries, settings, rng, temporal)
+        trials = _walk(driver, tries, settings, rng, made)
         made.report.walks += len(trials)
-        for trial, judged in zip(trials, _judge(driver, trials, settings), strict=True):
-            key = (trial.walk.run_id, trial.steps)
+        for trial, judged in zip(trials, judge(driver, trials, settings, made.chooser), strict=True):
+            key = (trial.walk.run_id, trial.cell)
             if isinstance(judged, Qra) and not missing[key]:
                 continue
             verdict = made.take(judged) if isinstance(judged, Qra) else judged
@@ -147,49 +216,21 @@ def _from_chunk(driver: Driver, missing: dict[_Key, int], rng: Random, temporal:
 
 
 def _walk(
-    driver: Driver,
-    tries: Mapping[tuple[str, int], int],
-    settings: Mapping[str, Setting],
-    rng: Random,
-    temporal: float,
-) -> list[_Trial]:
+    driver: Driver, tries: Mapping[_Key, int], settings: Mapping[str, Setting], rng: Random, made: _Made
+) -> list[Trial]:
+    """Walks for each run and cell; a run whose graph has no first pair for a cell is let go."""
     orders: list[WalkOrder] = []
-    plans: list[tuple[Context, int]] = []
-    for (run_id, n), count in tries.items():
-        for i in range(count):
-            searched = n > 1 and len(settings[run_id].clips) > 1 and rng.random() < temporal
+    plans: list[tuple[Context, _Key]] = []
+    for (run_id, cell), count in tries.items():
+        n, family, form = cell
+        slots = _COUNTED if form == "count" else SLOTS
+        whole = form == "count" and family != "relation"
+        for _ in range(count):
+            searched = n > 1 and len(settings[run_id].clips) > 1 and (whole or rng.random() < made.mix.temporal)
             context: Context = rng.choice(("event", "range")) if searched else "ordinal"
-            orders.append(WalkOrder(run_id, n - searched, (EDGE_KINDS[i % len(EDGE_KINDS)],)))
-            plans.append((context, n))
+            orders.append(WalkOrder(run_id, n - searched, (_KIND[family],), slots))
+            plans.append((context, (run_id, cell)))
     walks = walk_orders(driver, orders, rng)
-    return [_Trial(walk, *plan) for walk, plan in zip(walks, plans, strict=True) if walk is not None]
-
-
-def _judge(driver: Driver, trials: Sequence[_Trial], settings: Mapping[str, Setting]) -> list[Qra | Reason]:
-    """Each walk's sample, or why there is none.
-
-    Mentions start with the word "object"; one that turns out to be ambiguous is told again with its category.
-    """
-    verdicts: dict[int, Qra | Reason] = {}
-    narrow: dict[int, frozenset[str]] = {i: frozenset() for i in range(len(trials))}
-    while narrow:
-        drafts: dict[int, Draft] = {}
-        for i, narrowed in narrow.items():
-            trial = trials[i]
-            try:
-                setting = settings[trial.walk.run_id]
-                drafts[i] = compose(trial.walk, setting, context=trial.context, narrow=narrowed)
-            except Unclear as unclear:
-                verdicts[i] = unclear.reason
-        outcomes = run_programs(driver, [(d.qra.run_id, d.qra.program) for d in drafts.values()])
-        retry: dict[int, frozenset[str]] = {}
-        for (i, draft), outcome in zip(drafts.items(), outcomes, strict=True):
-            entity = draft.describes[outcome.failed] if outcome.reason == "ambiguous" else ""
-            if entity and entity not in narrow[i]:
-                retry[i] = narrow[i] | {entity}
-            elif outcome.reason is not None:
-                verdicts[i] = outcome.reason
-            else:
-                verdicts[i] = draft.qra if outcome.answer == draft.qra.answer else "no_answer"
-        narrow = retry
-    return [verdicts[i] for i in range(len(trials))]
+    found = {plan[1] for walk, plan in zip(walks, plans, strict=True) if walk is not None}
+    made.dry |= tries.keys() - found
+    return [Trial(walk, context, key[1]) for walk, (context, key) in zip(walks, plans, strict=True) if walk is not None]

@@ -10,6 +10,7 @@ from api.client import Client
 from api.scoring import exported_graph
 from model.rationale import evaluate
 from model.rationale.qra import program_from_row
+from tests.real_videos import PARTS, REAL, join
 from trainer.world.files import Rendered, load_scene, render_with_truth
 from trainer.world.score import KINDS, Score, chance, score, total
 from trainer.world.truth import truth
@@ -92,6 +93,25 @@ def test_the_tiny_model_sees_objects_and_attributes_of_held_out_worlds(
     guessed = chance(truth(v.scene) for v in rendered)
     assert found["objects"].f1 >= 0.95 and found["attributes"].f1 >= 0.90
     assert all(found[kind].f1 > guessed[kind].f1 for kind in KINDS)
+
+
+@pytest.mark.timeout(600)
+def test_real_videos_go_through_every_stage(client: Client, tmp_path: Path) -> None:
+    """The tiny model knows nothing of what it sees here, so this is about clips, keyframes and bookkeeping."""
+    files = [*REAL.values(), join(tmp_path / "joined.mp4")]
+    sent = [client.upload(file, process="true", model="tiny") for file in files]
+    clips = []
+    for video in sent:
+        run = client.until_final(f"/v1/runs/{video['run']['id']}")
+        assert run["state"] == "succeeded", run["error"]
+        rows = list(client.lines(f"/v1/graphs/{run['id']}/export"))
+        kinds = [row.get("labels", [row.get("type")])[0] for row in rows]
+        assert kinds.count("EVENT") == kinds.count("Clip")
+        frames = client.get(f"/v1/videos/{video['id']}/keyframes")["data"]
+        pictures = {b"".join(client.blocks(frame["url"])) for frame in frames}
+        assert len(pictures) == len(frames) == kinds.count("Keyframe") >= 2 * kinds.count("Clip")
+        clips.append(kinds.count("Clip"))
+    assert clips[-1] == len(PARTS)
 
 
 def test_the_truth_on_disk_is_the_scene(rendered: list[Rendered]) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from graphdb import graphs, jobs, videos
 from graphdb.jobs import Job, Lease, LeaseLost
-from graphdb.qra import QraReport, make_qra
+from graphdb.qra import Mix, QraReport, make_qra
 from model.media import MediaError, VideoInfo
 from model.video_llm import VideoLLMError
 from workers import induction
@@ -58,10 +58,10 @@ def start_run(service: Service, video_id: str, model: str, options: Mapping[str,
 
 
 def start_dataset(
-    service: Service, runs: Sequence[str], steps: Mapping[str, int], seed: int, name: str = ""
+    service: Service, runs: Sequence[str], mix: Mapping[str, Any], seed: int, name: str = ""
 ) -> tuple[Job, bool]:
-    """The data set of these arguments, and whether it is new."""
-    params = {"runs": list(runs), "steps": dict(sorted(steps.items())), "seed": seed}
+    """The data set of these arguments, and whether it is new; `mix` holds the fields of `graphdb.qra.Mix`."""
+    params = {"runs": list(runs), **mix, "seed": seed}
     id = f"qra_{_digest([params, name])}"
     job, created = jobs.create(service.driver, "QraDataset", id, name=name, seed=seed, params=params, stage="qra")
     return _woken(service, job, created), created
@@ -210,21 +210,25 @@ def _induce(service: Service, lease: Lease, job: Job, lost: threading.Event) -> 
 
 def _make_dataset(service: Service, lease: Lease, job: Job, lost: threading.Event) -> None:
     params, report = job["params"], QraReport()
-    steps = {int(n): count for n, count in params["steps"].items()}
-    samples = make_qra(service.driver, params["runs"], steps=steps, seed=params["seed"], report=report)
+    mix = Mix(**{k: v for k, v in params.items() if k in ("families", "forms", "temporal")}, steps=_numbered(params["steps"]))
+    samples = make_qra(service.driver, params["runs"], mix, seed=params["seed"], report=report)
 
     def rows() -> Iterator[dict[str, Any]]:
         for done, sample in enumerate(samples, 1):
             if lost.is_set():
                 raise LeaseLost(job["id"])
             if done % 500 == 0:
-                jobs.update(service.driver, lease, done=done, total=sum(steps.values()))
+                jobs.update(service.driver, lease, done=done, total=sum(mix.steps.values()))
             yield sample.to_row()
 
     service.storage.write_rows(dataset_file(job["id"]), rows())
     manifest = {"id": job["id"], "name": job["name"], **params, "runs": _run_facts(service, params["runs"])}
     service.storage.write_json(manifest_file(job["id"]), manifest | {"report": report.to_dict()})
     jobs.finish(service.driver, lease, "succeeded", result=report.to_dict())
+
+
+def _numbered(steps: Mapping[str, int]) -> dict[int, int]:
+    return {int(n): count for n, count in steps.items()}
 
 
 def _run_facts(service: Service, runs: Sequence[str]) -> list[dict[str, Any]]:

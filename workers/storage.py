@@ -144,3 +144,8 @@ def dataset_file(dataset_id: str) -> str:
 def manifest_file(dataset_id: str) -> str:
     """Where a data set's manifest is."""
     return f"qra/{dataset_id}/manifest.json"
+
+
+def export_file(dataset_id: str, name: str) -> str:
+    """Where an export of a data set is that was built as a file."""
+    return f"qra/{dataset_id}/exports/{name}"

@@ -1,14 +1,17 @@
 """Commands about QRA data sets: questions, rationales and answers sampled from the graphs."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 import typer
 from rich.markup import escape
 
-from api.cli import show
+from api.cli import show, verify
 from api.cli.videos import write_lines
 from api.client import Client, ServiceError
+from model.rationale.formats import ExportFormat, ExportSplit, dataset_info
 
 app = typer.Typer(help="Question-Rationale-Answer data sets.", no_args_is_help=True)
 
@@ -19,13 +22,21 @@ def create(
     steps: Annotated[
         list[str], typer.Option("--steps", help="How many samples of how many reasoning steps, such as 3=50.")
     ] = ["1=10", "2=10", "3=10", "4=10"],  # noqa: B006 # typer copies it
+    families: Annotated[
+        list[str], typer.Option("--family", help="Weight of a family, such as motion=2; all are equal by default.")
+    ] = [],  # noqa: B006 # typer copies it
+    forms: Annotated[
+        list[str], typer.Option("--form", help="Weight of a form (open, yes_no, choice, count), such as open=1.")
+    ] = [],  # noqa: B006 # typer copies it
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same data.")] = 0,
     name: Annotated[str, typer.Option(help="A name of your own.")] = "",
     as_json: show.AsJson = False,
 ) -> None:
     """Make a data set and wait until it is there."""
     with show.failures(), Client() as client, show.err.status("sampling"):
-        dataset = make(client, runs, _mix(steps), seed, name)
+        mix: dict[str, Any] = {"steps": _mix(steps)}
+        mix |= {key: _weights(given, key) for key, given in (("families", families), ("forms", forms)) if given}
+        dataset = make(client, runs, mix, seed, name)
     if as_json:
         show.as_json(dataset)
     else:
@@ -34,9 +45,9 @@ def create(
         raise typer.Exit(1)
 
 
-def make(client: Client, runs: list[str], steps: dict[str, int], seed: int = 0, name: str = "") -> dict[str, Any]:
-    """Ask for a data set and wait for it, however it ends."""
-    body = {"runs": runs, "steps": steps, "seed": seed} | ({"name": name} if name else {})
+def make(client: Client, runs: list[str], mix: dict[str, Any], seed: int = 0, name: str = "") -> dict[str, Any]:
+    """Ask for a data set and wait for it, however it ends; `mix` holds steps, families and forms."""
+    body = {"runs": runs, **mix, "seed": seed} | ({"name": name} if name else {})
     dataset: dict[str, Any] = client.post("/v1/qra-datasets", body)
     return client.until_final(f"/v1/qra-datasets/{dataset['id']}")
 
@@ -46,6 +57,13 @@ def _mix(steps: list[str]) -> dict[str, int]:
         return {str(int(left)): int(right) for left, _, right in (item.partition("=") for item in steps)}
     except ValueError:
         raise typer.BadParameter("write it as STEPS=COUNT, such as 3=50", param_hint="--steps") from None
+
+
+def _weights(given: list[str], key: str) -> dict[str, float]:
+    try:
+        return {left: float(right) for left, _, right in (item.partition("=") for item in given)}
+    except ValueError:
+        raise typer.BadParameter("write it as NAME=WEIGHT, such as open=1", param_hint=f"--{key}") from None
 
 
 @app.command("list")
@@ -81,16 +99,29 @@ def show_(
 @app.command()
 def export(
     dataset: Annotated[str, typer.Argument(help="The data set's id.")],
-    file: Annotated[Path, typer.Argument(help="Where to write the JSONL.")],
+    file: Annotated[Path, typer.Argument(help="Where to write it.")],
+    format: Annotated[ExportFormat, typer.Option(help="For whom; hf is a tar of a folder for `datasets`.")] = "jsonl",
+    split: Annotated[ExportSplit, typer.Option(help="No video is in both train and validation.")] = "all",
+    validation: Annotated[float, typer.Option(min=0, max=1, help="The share of videos for validation.")] = 0.1,
+    rationales: Annotated[bool, typer.Option(help="Whether trainers also get a row for each rationale.")] = True,
     as_json: show.AsJson = False,
 ) -> None:
-    """Download a data set as JSONL."""
+    """Download a data set as JSONL, as a trainer wants it, or as Parquet."""
+    wanted = {"format": format, "split": split, "validation": validation, "rationales": rationales}
     with show.failures(), Client() as client:
-        size = write_lines(client, f"/v1/qra-datasets/{dataset}/export", file)
+        size = write_lines(client, f"/v1/qra-datasets/{dataset}/export?{urlencode(wanted)}", file)
+    told = {"dataset_info": dataset_info(dataset, file.name)} if format == "sharegpt" else {}
     if as_json:
-        show.as_json({"file": str(file), "bytes": size})
-    else:
-        show.out.print(f"{file}: {size:,} bytes")
+        show.as_json({"file": str(file), "bytes": size} | told)
+        return
+    show.out.print(f"{file}: {size:,} bytes")
+    if told:
+        show.out.print(
+            f"for LLaMA-Factory's dataset_info.json: {escape(json.dumps(told['dataset_info']))}", soft_wrap=True
+        )
+
+
+app.command()(verify.verify)
 
 
 def _describe(dataset: dict[str, Any]) -> None:
@@ -98,8 +129,8 @@ def _describe(dataset: dict[str, Any]) -> None:
     if dataset["state"] != "succeeded":
         error = dataset["error"] or {}
         raise ServiceError(f"The data set is {dataset['state']}. {error.get('detail', '')}", error.get("remedy", ""))
-    rows = [(int(steps), count) for steps, count in dataset["by_steps"].items()]
-    show.table("", ("steps", "samples"), rows)
+    for what in ("steps", "family", "form"):
+        show.table("", (what, "samples"), sorted(dataset[f"by_{what}"].items()))
     if dataset["rejects"]:
         show.table("walks not used", ("reason", "count"), list(dataset["rejects"].items()))
 

@@ -1,7 +1,8 @@
-"""The texts that Neo4j Browser loads, and the link that opens it on one run's graph."""
+"""The texts that Neo4j Browser loads, and the links that open it on one run's graph or on one path in it."""
 
 import html
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -9,6 +10,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 _HERE = Path(__file__).parent
 RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
+_EDGE_ID = re.compile(rf"{RUN_ID.pattern}/(attribute|relation|motion|reference)/[0-9a-f]{{16}}")
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,26 @@ def browser_link(http: str, bolt: str, user: str, run_id: str) -> str:
 
     No database is named: Browser would switch to it before it knows which there are, and complain.
     """
-    query = {"dbms": _reachable(bolt, user, http), "cmd": "edit", "arg": for_run(saved_queries()[0].cypher, run_id)}
+    return _link(http, bolt, user, for_run(saved_queries()[0].cypher, run_id))
+
+
+def path_link(http: str, bolt: str, user: str, edges: Sequence[str]) -> str:
+    """The address that opens Neo4j Browser with the query of a reasoning path: the edges of these ids and their ends.
+
+    Ids of edges are hashes, so no word of a model gets into the query, which ids of nodes would bring along.
+    """
+    by_kind: dict[str, list[str]] = {}
+    for id in edges:
+        if not (found := _EDGE_ID.fullmatch(id)):
+            raise ValueError(f"not the id of a path's edge: {id!r}")
+        by_kind.setdefault(found[1].upper(), []).append(id)
+    # a part for each kind: Neo4j has its index of ids by kind
+    parts = [f"MATCH p = ()-[r:{kind}]->() WHERE r.id IN {ids}\nRETURN p" for kind, ids in by_kind.items()]
+    return _link(http, bolt, user, "\nUNION\n".join(parts))
+
+
+def _link(http: str, bolt: str, user: str, cypher: str) -> str:
+    query = {"dbms": _reachable(bolt, user, http), "cmd": "edit", "arg": cypher}
     return f"{http.rstrip('/')}/browser/?{urlencode(query, quote_via=quote)}"
 
 

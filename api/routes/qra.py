@@ -1,13 +1,13 @@
 """QRA data sets: made from graphs as immutable snapshots, read row by row, exported as a stream."""
 
 from collections.abc import Iterator
+from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
-from api import views
+from api import exports, views
 from api.deps import ServiceDep
 from api.errors import conflict, invalid, problem_responses
-from api.files import serve
 from api.paging import After, Limit, Page, page
 from api.schemas import QraDataset, QraRequest, QraRow
 from graphdb import jobs
@@ -26,7 +26,8 @@ def create(service: ServiceDep, wanted: QraRequest, response: Response) -> QraDa
         if job is None or job["state"] != "succeeded":
             detail = f"{run_id} is {job['state']}" if job else f"there is no run {run_id!r}"
             raise invalid("runs", detail, "Name runs that have succeeded; GET /v1/runs?state=succeeded lists them.")
-    job, created = flows.start_dataset(service, wanted.runs, wanted.steps, wanted.seed, wanted.name)
+    mix = wanted.model_dump(include={"steps", "families", "forms", "temporal"})
+    job, created = flows.start_dataset(service, wanted.runs, mix, wanted.seed, wanted.name)
     response.status_code = 202 if created else 200
     response.headers["Location"] = f"/v1/qra-datasets/{job['id']}"
     return views.dataset_of(job)
@@ -63,25 +64,22 @@ def _rows_after(service: Service, dataset_id: str, after: str | None, count: int
         begun = begun or row["id"] == after
 
 
-@router.get("/{dataset_id}/export", response_class=Response, responses=problem_responses(404, 409, 416))
-def export(service: ServiceDep, request: Request, dataset_id: str) -> Response:
-    """All samples as JSONL, streamed; a file that never changes, so it has an ETag and byte ranges."""
-    _whole(service, dataset_id)
-    name = dataset_file(dataset_id)
-    return serve(
-        request,
-        lambda: service.storage.open(name),  # type: ignore[arg-type,return-value]
-        size=service.storage.size(name),
-        etag=dataset_id,
-        media_type="application/jsonl",
-        name=f"{dataset_id}.jsonl",
-    )
+@router.get("/{dataset_id}/export", response_class=Response, responses=problem_responses(404, 409, 416, 422))
+def export(
+    service: ServiceDep, request: Request, dataset_id: str, wanted: Annotated[exports.Wanted, Query()]
+) -> Response:
+    """All samples, or those of one split, as JSONL, for a trainer, as Parquet or for `datasets`.
+
+    What is one file (jsonl of all, parquet, hf) never changes, so it has an ETag and byte ranges; the rest is a stream.
+    """
+    return exports.respond(service, request, _whole(service, dataset_id), wanted)
 
 
-def _whole(service: Service, dataset_id: str) -> None:
-    """Raises where the data set is not there, or not finished."""
+def _whole(service: Service, dataset_id: str) -> QraDataset:
+    """The data set; raises where it is not there, or not finished."""
     found = views.dataset(service, dataset_id)
     if found.state != "succeeded":
         raise conflict(
             "dataset_not_ready", f"The data set is {found.state}.", f"Wait for GET /v1/qra-datasets/{dataset_id}."
         )
+    return found

@@ -13,7 +13,7 @@ CALL (c) {
   MATCH (o:Object {graph_id: c.graph_id, clip: c.index})
   WHERE NOT EXISTS { (:Object)-[:MOTION]->(o) }
   WITH o ORDER BY o.id
-  RETURN collect({category: o.category, mark: o.mark}) AS entities
+  RETURN collect({id: o.id, category: o.category, mark: o.mark}) AS entities
 }
 RETURN graph_id, c.video_id AS video_id, c.index AS index, c.t_start AS t_start, c.t_end AS t_end, events, entities
 ORDER BY graph_id, index

@@ -1,5 +1,5 @@
 // The first pair of many walks at once (STEP Sec. 3.2, "N-step Expansion"): an edge and the slot of it that is asked.
-//   $graphs  [{graph_id, groups: [{kinds, growing, draws: [[walk, draw]]}]}]  draws are uniform in [0, 1)
+//   $graphs  [{graph_id, groups: [{kinds, slots, growing, draws: [[walk, draw]]}]}]  draws are uniform in [0, 1)
 //            growing = more than one step is wanted, so only pairs with something to expand are eligible
 // One row for each draw that finds a pair; each eligible pair is equally likely. Attribute and motion lead to values.
 // Which object has a value is not asked where the object's name tells it.
@@ -31,7 +31,7 @@ CALL (g) {
   RETURN pairs
 }
 UNWIND g.groups AS group
-WITH group, [p IN pairs WHERE p.kind IN group.kinds AND NOT (group.growing AND p.asked IN ['owner', 'actor'])] AS pairs
+WITH group, [p IN pairs WHERE p.kind IN group.kinds AND p.asked IN group.slots AND NOT (group.growing AND p.asked IN ['owner', 'actor'])] AS pairs
 UNWIND group.draws AS d
 WITH d[0] AS walk, pairs[toInteger(d[1] * size(pairs))] AS p
 WHERE p IS NOT NULL

@@ -22,11 +22,28 @@ _FAMILY: dict[EdgeKind, Family] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """The words of a question without a question mark, its answer, and how to ask whether another answer holds."""
+
+    question: str
+    answer: str
+    claim: Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
-    """A sample whose program has not been run yet; `describes` says which entity an operation's register stands for."""
+    """A sample whose program has not been run yet.
+
+    `describes` says which entity an operation's register stands for, where a narrower noun could help; `claim` asks
+    whether some answer is the right one; `topic` is what the answer is one of, such as ("value", "color"), and `clip`
+    where it is found.
+    """
 
     qra: Qra
-    describes: tuple[str, ...]  # entity id for each operation that a narrower noun could help, else ""
+    describes: tuple[str, ...]
+    claim: Callable[[str], str]
+    topic: tuple[str, ...]
+    clip: int
 
 
 def compose(walk: Walk, setting: Setting, *, context: Context = "ordinal", narrow: Set[str] = frozenset()) -> Draft:
@@ -38,16 +55,21 @@ def compose(walk: Walk, setting: Setting, *, context: Context = "ordinal", narro
     if walk.stopped == "stuck":
         raise Unclear("stuck")
     teller = Teller(walk, setting, context, narrow)
-    question, answer = _ASK[walk.asked](teller, walk.hops[0])
-    question = english.sentence(f"{teller.front}, {question}" if teller.front else question, "?")
+    asked = _ASK[walk.asked](teller, walk.hops[0])
+    question, answer = teller.ask(asked.question), asked.answer
     if not answer:
         raise Unclear("no_answer")
     if english.content_words(answer) <= frozenset(english.words(question)):
         raise Unclear("leaks_answer")
-    program = tuple(teller.ops)
+    return draft(teller, question, answer, lambda other: teller.ask(asked.claim(other)))
+
+
+def draft(teller: Teller, question: str, answer: str, claim: Callable[[str], str] = str) -> Draft:
+    """The sample that a teller has told to its end."""
+    walk, program = teller.walk, tuple(teller.ops)
     qra = Qra(
         id=content_id(walk.run_id, question, answer, program),
-        video_id=setting.video_id,
+        video_id=teller.setting.video_id,
         run_id=walk.run_id,
         question=question,
         rationale=tuple(teller.lines),
@@ -60,7 +82,9 @@ def compose(walk: Walk, setting: Setting, *, context: Context = "ordinal", narro
         keyframes=tuple(sorted({k for h in walk.hops for k in h.keyframes})),
         evidence=tuple(sorted({e for h in walk.hops for e in h.evidence})),
     )
-    return Draft(qra, tuple(teller.describes))
+    topic = (walk.asked, walk.hops[0].type) if walk.asked == "value" else (walk.asked,)
+    found = walk.hops[0].target if walk.asked == "there" else None
+    return Draft(qra, tuple(teller.describes), claim, topic, (found or walk.hops[0].source).clip)
 
 
 def _edge(hop: Hop) -> dict[str, str]:
@@ -74,46 +98,78 @@ def _which(teller: Teller, entity: Entity, hop: Hop) -> str:
     return teller.noun(entity)
 
 
-def _ask_name(teller: Teller, entity: Entity, register: int) -> str:
+def _ask_name(teller: Teller, entity: Entity, register: int, question: str, claim: Callable[[str, bool], str]) -> Asked:
+    """Which object; `claim` asks whether it is the one of a noun phrase, which is plural or not."""
     teller.op({"op": "name", "of": register})
-    return entity.name
+
+    def named(name: str) -> str:
+        if teller.setting.clip(entity.clip).names.count(name) > 1:
+            raise Unclear("ambiguous")
+        return claim(english.the(name), english.is_plural(name))
+
+    return Asked(question, entity.name, named)
 
 
-def _ask_value(teller: Teller, hop: Hop) -> tuple[str, str]:
+def _whether(subject: str, plural: bool, phrase: str, rest: str = "") -> str:
+    """A yes/no question for a verb phrase: "is the cup left of the bed", "is it true that the man holds the cup"."""
+    verb = english.finite(phrase, plural)
+    be = english.be(plural)
+    if verb.startswith(f"{be} "):
+        return f"{be} {subject} {verb.removeprefix(f'{be} ')} {rest}".rstrip()
+    return f"is it true that {subject} {verb} {rest}".rstrip()
+
+
+def _ask_value(teller: Teller, hop: Hop) -> Asked:
     if any(h.kind == "REFERENCE" and h.expanded == hop.source.id for h in teller.walk.hops):
         raise Unclear("trivial")  # what an object is like seldom changes, so the other clip tells it as well
     owner = teller.mention(hop.source)
     teller.op({"op": "value", "of": owner.register, "type": hop.type})
     told = f"the {english.tidy(hop.type)} of {teller.name(hop.source)} is {hop.value}"
     teller.line(f"{teller.in_clip(hop.source.clip)}, {told}")
-    return english.ask_attribute(hop.type, owner.text, owner.plural), hop.value
+    type, long = english.tidy(hop.type), len(owner.text.split()) > _LONG
+
+    def claim(value: str) -> str:
+        return f"is {value} the {type} of {owner.text}" if long else f"is the {type} of {owner.text} {value}"
+
+    return Asked(english.ask_attribute(hop.type, owner.text, owner.plural), hop.value, claim)
 
 
-def _ask_owner(teller: Teller, hop: Hop) -> tuple[str, str]:
+def _ask_owner(teller: Teller, hop: Hop) -> Asked:
     noun = _which(teller, hop.source, hop)
     register, words = having(teller, hop.source, hop)
     question = f"which {noun} {english.has_attribute(hop.type, hop.value, teller.plural(hop.source))} {words}"
-    return question, _ask_name(teller, hop.source, register)
+
+    def claim(name: str, plural: bool) -> str:
+        verb, rest = english.has_attribute(hop.type, hop.value, plural).split(" ", 1)
+        if verb == english.be(plural):
+            return f"{verb} {name} {rest} {words}".rstrip()
+        return f"{'do' if plural else 'does'} {name} have {rest} {words}".rstrip()
+
+    return _ask_name(teller, hop.source, register, question, claim)
 
 
-def _ask_subject(teller: Teller, hop: Hop) -> tuple[str, str]:
+def _ask_subject(teller: Teller, hop: Hop) -> Asked:
     other = teller.mention(hop.other(hop.source.id))
     noun = _which(teller, hop.source, hop)
     register = related(teller, hop.source, hop, other)
     question = f"which {noun} {english.finite(hop.predicate, teller.plural(hop.source))} {other.text}"
-    return question, _ask_name(teller, hop.source, register)
+    return _ask_name(
+        teller, hop.source, register, question, lambda name, plural: _whether(name, plural, hop.predicate, other.text)
+    )
 
 
-def _ask_object(teller: Teller, hop: Hop) -> tuple[str, str]:
+def _ask_object(teller: Teller, hop: Hop) -> Asked:
     asked = hop.other(hop.source.id)
     subject = teller.mention(hop.source)
     noun = _which(teller, asked, hop)
     register = related(teller, asked, hop, subject)
     question = f"{subject.text} {english.finite(hop.predicate, subject.plural)} which {noun}"
-    return question, _ask_name(teller, asked, register)
+    return _ask_name(
+        teller, asked, register, question, lambda name, _: _whether(subject.text, subject.plural, hop.predicate, name)
+    )
 
 
-def _ask_predicate(teller: Teller, hop: Hop) -> tuple[str, str]:
+def _ask_predicate(teller: Teller, hop: Hop) -> Asked:
     target = hop.other(hop.source.id)
     first, second = teller.mention(hop.source, scoped=teller.crossing), teller.mention(target)
     teller.op({"op": "predicate", "of": first.register, "to": second.register})
@@ -123,47 +179,61 @@ def _ask_predicate(teller: Teller, hop: Hop) -> tuple[str, str]:
     else:
         told = f"{told} {teller.name(target)}"
     teller.line(f"{teller.in_clip(hop.source.clip)}, {teller.name(hop.source)} {told}")
-    return f"what is the relation of {first.text} to {second.text}", hop.predicate
+    question = f"what is the relation of {first.text} to {second.text}"
+    return Asked(question, hop.predicate, lambda p: _whether(first.text, first.plural, p, second.text))
 
 
-def _ask_action(teller: Teller, hop: Hop) -> tuple[str, str]:
+def _ask_action(teller: Teller, hop: Hop) -> Asked:
     actor = teller.mention(hop.source)
     teller.op({"op": "action", "of": actor.register})
     plural = english.is_plural(hop.source.category)
     teller.line(f"{teller.in_clip(hop.source.clip)}, {teller.name(hop.source)} {english.finite(hop.deed, plural)}")
+    question = f"what {english.be(actor.plural)} {actor.text} doing"
     if len(actor.text.split()) > _LONG:
-        return f"what is the action of {actor.text}", hop.deed
-    return f"what {english.be(actor.plural)} {actor.text} doing", hop.deed
+        question = f"what is the action of {actor.text}"
+    return Asked(question, hop.deed, lambda deed: _whether(actor.text, actor.plural, deed))
 
 
-def _ask_actor(teller: Teller, hop: Hop) -> tuple[str, str]:
+def _ask_actor(teller: Teller, hop: Hop) -> Asked:
     noun = _which(teller, hop.source, hop)
     register, words = doing(teller, hop.source, hop)
     question = f"which {noun} {english.finite(hop.deed, teller.plural(hop.source))} {words}"
-    return question, _ask_name(teller, hop.source, register)
+    return _ask_name(
+        teller, hop.source, register, question, lambda name, plural: _whether(name, plural, hop.deed, words)
+    )
 
 
-def _ask_target(teller: Teller, hop: Hop) -> tuple[str, str]:
+def _ask_target(teller: Teller, hop: Hop) -> Asked:
     actor = teller.mention(hop.source)
     teller.op({"op": "target", "of": actor.register, "predicate": hop.predicate})
     plural = english.is_plural(hop.source.category)
     told = f"{teller.name(hop.source)} {english.finite(hop.predicate, plural)} {english.the(hop.value)}"
     teller.line(f"{teller.in_clip(hop.source.clip)}, {told}")
     through = english.reduced(hop.predicate)
+    question = f"what {english.be(actor.plural)} {actor.text} {through}"
     if through.startswith("that "):
-        return f"what is it that {actor.text} {through.removeprefix('that ')}", hop.value
-    return f"what {english.be(actor.plural)} {actor.text} {through}", hop.value
+        question = f"what is it that {actor.text} {through.removeprefix('that ')}"
+    verb = english.finite(hop.predicate, actor.plural)
+    return Asked(question, hop.value, lambda target: f"is it {english.the(target)} that {actor.text} {verb}")
 
 
-def _ask_same(teller: Teller, hop: Hop, asked: Entity) -> tuple[str, str]:
+def _ask_same(teller: Teller, hop: Hop, asked: Entity) -> Asked:
     known = teller.mention(hop.other(asked.id))
     noun = _which(teller, asked, hop)
     register, words = same(teller, asked, hop, known)
+    teller.op({"op": "name", "of": register})
     question = f"which {noun} {words} {english.same_as(teller.plural(asked))} {known.text}"
-    return question, _ask_name(teller, asked, register)
+    verb, rest = english.same_as(known.plural).split(" ", 1)
+
+    def claim(name: str) -> str:
+        if teller.setting.clip(asked.clip).names.count(name) != 1:
+            raise Unclear("ambiguous")
+        return f"{verb} {known.text} {rest} {english.the(name)} {words}"
+
+    return Asked(question, asked.name, claim)
 
 
-def _ask_clip(teller: Teller, hop: Hop, asked: Entity) -> tuple[str, str]:
+def _ask_clip(teller: Teller, hop: Hop, asked: Entity) -> Asked:
     if len(teller.setting.clips) < 3:
         raise Unclear("trivial")
     known = hop.other(asked.id)
@@ -171,10 +241,11 @@ def _ask_clip(teller: Teller, hop: Hop, asked: Entity) -> tuple[str, str]:
     teller.require_one_crossing(known)
     teller.op({"op": "other_clip", "of": mention.register})
     reappears(teller, known, asked)
-    return f"which other clip shows {mention.text}", english.clip_name(asked.clip)
+    question = f"which other clip shows {mention.text}"
+    return Asked(question, english.clip_name(asked.clip), lambda clip: f"is {mention.text} shown in the {clip} as well")
 
 
-_ASK: dict[Slot, Callable[[Teller, Hop], tuple[str, str]]] = {
+_ASK: dict[Slot, Callable[[Teller, Hop], Asked]] = {
     "value": _ask_value,
     "owner": _ask_owner,
     "subject": _ask_subject,

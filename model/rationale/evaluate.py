@@ -10,7 +10,7 @@ from model.rationale.program import Op, Outcome, Program, inputs, settle
 from model.stsg import ObjectNode, SceneGraph
 
 Spans = Mapping[int, tuple[float, float]]
-Element = str | int
+Element = str | int | frozenset[str]
 
 
 def evaluate(program: Program, graph: SceneGraph, spans: Spans | None = None) -> Outcome:
@@ -43,13 +43,16 @@ class Evaluator:
 
     def run(self, program: Program) -> Outcome:
         registers: list[Element] = []
+        listed: tuple[str, ...] = ()
         for at, op in enumerate(program):
             values = {key: registers[register] for key, register in inputs(op)}
             found = _RULES[str(op["op"])](self, op, values)
-            if verdict := settle(len(found), at):
+            if verdict := settle(op, len(found), at):
                 return verdict
-            registers.append(next(iter(found)))
-        return Outcome(answer=str(registers[-1]))
+            if "all" in op:
+                listed = tuple(sorted(str(element) for element in found))
+            registers.append(frozenset(listed) if "all" in op else next(iter(found)))
+        return Outcome(answer=str(registers[-1]), listed=listed)
 
     def _clip_number(self, op: Op, _: Mapping[str, Element]) -> set[Element]:
         return {c for c in self._spans if c == op["number"]}
@@ -108,6 +111,17 @@ class Evaluator:
         clips = {self._node[n].clip for n in self._same[str(values["of"])]}
         return {clip_name(c) for c in clips if c != here}
 
+    def _is(self, op: Op, values: Mapping[str, Element]) -> set[Element]:
+        return {"yes" if values["of"] == op["value"] else "no"}
+
+    def _choose(self, op: Op, values: Mapping[str, Element]) -> set[Element]:
+        return {values["of"]} & {str(value) for key, value in op.items() if key.startswith("option_")}
+
+    def _count(self, _: Op, values: Mapping[str, Element]) -> set[Element]:
+        counted = values["of"]
+        assert isinstance(counted, frozenset), "count reads a register filled with `all`"
+        return {str(len(counted))}
+
     def _attributes(self, entity: str) -> set[tuple[str, str]]:
         return {(a.type, a.value) for state in self._states[entity] for a in self._node[state].attributes}
 
@@ -132,6 +146,9 @@ _RULES: dict[str, _Rule] = {
     "action": Evaluator._action,
     "target": Evaluator._target,
     "other_clip": Evaluator._other_clip,
+    "is": Evaluator._is,
+    "choose": Evaluator._choose,
+    "count": Evaluator._count,
 }
 
 

@@ -1,8 +1,9 @@
 """Questions as programs: lists of small operations with words for parameters and no node ids (STEP Sec. 3.2).
 
 Operation number i fills register i with a set; `of`, `to` and `clip` name earlier registers. Each register must hold
-exactly one element before another operation may read it, and the last one holds the answer. Two interpreters exist:
-Cypher on the stored graph, and plain Python in `model.rationale.evaluate`.
+exactly one element before another operation may read it, and the last one holds the answer; only an operation with
+`all` = 1 may fill its register with a set of any size, which `count` reads. Two interpreters exist: Cypher on the stored
+graph, and plain Python in `model.rationale.evaluate`.
 
 | op | parameters | its set |
 | --- | --- | --- |
@@ -20,6 +21,9 @@ Cypher on the stored graph, and plain Python in `model.rationale.evaluate`.
 | action | of | what it does, with the thing acted upon |
 | target | of, predicate | things acted upon |
 | other_clip | of | names of the other clips that show it |
+| is | of, value | "yes" where the value is what `of` holds, else "no" |
+| choose | of, option_1, option_2, ... | what `of` holds, where it is one of the options |
+| count | of (a register filled with `all`) | how many it holds |
 
 An empty `category` takes any object.
 """
@@ -32,7 +36,7 @@ Op = Mapping[str, str | int | float]
 Program = tuple[Op, ...]
 REGISTERS = ("of", "to", "clip")
 
-Reason = Literal["ambiguous", "no_answer", "leaks_answer", "trivial", "duplicate", "stuck"]
+Reason = Literal["ambiguous", "no_answer", "leaks_answer", "trivial", "duplicate", "stuck", "no_distractor", "unasked"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,7 @@ class Outcome:
     answer: str = ""
     reason: Reason | None = None
     failed: int = -1
+    listed: tuple[str, ...] = ()  # what the last register filled with `all` holds
 
 
 def inputs(op: Op) -> list[tuple[str, int]]:
@@ -49,8 +54,13 @@ def inputs(op: Op) -> list[tuple[str, int]]:
     return [(key, int(op[key])) for key in REGISTERS if key in op]
 
 
-def settle(size: int, at: int) -> Outcome | None:
-    """The verdict on a register with `size` elements: None where it holds exactly one."""
-    if size == 1:
+def options(op: Op) -> list[str]:
+    """The options of a choice, in order."""
+    return [str(op[key]) for key in sorted(op) if key.startswith("option_")]
+
+
+def settle(op: Op, size: int, at: int) -> Outcome | None:
+    """The verdict on a register with `size` elements: None where it holds exactly one, or may hold any number."""
+    if size == 1 or "all" in op:
         return None
     return Outcome(reason="ambiguous" if size else "no_answer", failed=at)

@@ -9,6 +9,9 @@ from typing import Any, Literal
 from model.rationale.program import Op, Program
 
 Family = Literal["attribute", "relation", "motion", "reference"]
+FAMILIES: tuple[Family, ...] = ("attribute", "relation", "motion", "reference")
+Form = Literal["open", "yes_no", "choice", "count"]
+FORMS: tuple[Form, ...] = ("open", "yes_no", "choice", "count")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +29,13 @@ class Qra:
     answer: str
     n_hops: int
     n_temporal: int
-    family: Family
+    family: Family  # the kind of edge that is asked about
     path: tuple[Mapping[str, str], ...]  # edges in the order of the walk; ends are local ids of states
     program: Program
     keyframes: tuple[str, ...] = ()  # ids of frames that show what the path is about, in time order
     evidence: tuple[str, ...] = ()  # ids of the exchanges that made the path's nodes and edges
+    form: Form = "open"  # how the answer is given
+    options: tuple[str, ...] = ()  # of a choice, as the question has them
 
     @property
     def steps(self) -> int:
@@ -49,6 +54,8 @@ class Qra:
             "n_hops": self.n_hops,
             "n_temporal": self.n_temporal,
             "family": self.family,
+            "form": self.form,
+            "options": list(self.options),
             "path": [dict(edge) for edge in self.path],
             "program": [dict(op) for op in self.program],
             "keyframes": list(self.keyframes),

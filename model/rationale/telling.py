@@ -56,6 +56,10 @@ class Teller:
     def line(self, text: str) -> None:
         self.lines.append(english.sentence(text))
 
+    def ask(self, words: str) -> str:
+        """A question as it stands in the data, with the temporal context at its front."""
+        return english.sentence(f"{self.front}, {words}" if self.front else words, "?")
+
     def noun(self, entity: Entity) -> str:
         """The word for an entity whose name must not be told."""
         return english.tidy(entity.category) if entity.id in self.narrow else "object"

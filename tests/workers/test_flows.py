@@ -153,7 +153,7 @@ def test_a_data_set_is_the_same_bytes_for_the_same_seed(desk: Desk, rendered: Re
     run = desk.run(desk.add(rendered, tmp_path))
 
     def rows(name: str, seed: int) -> bytes:
-        job, _ = flows.start_dataset(desk.service, [run], {"1": 5, "2": 5, "3": 5}, seed, name)
+        job, _ = flows.start_dataset(desk.service, [run], {"steps": {"1": 5, "2": 5, "3": 5}}, seed, name)
         desk.work()
         assert desk.state(job["id"]) == "succeeded"
         return desk.service.storage.read(dataset_file(job["id"]))

@@ -1,0 +1,6 @@
+// How many were found (STEP Sec. 3.2).
+//   $rows  [{i, graph_id, of}]  of = a list
+// Rows of $rows are {i, graph_id, ...}; one result row for each, `found` is a set.
+CYPHER 25
+UNWIND $rows AS row
+RETURN row.i AS i, [toString(size(row.of))] AS found

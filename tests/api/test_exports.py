@@ -1,0 +1,142 @@
+"""Exports of a QRA data set over real HTTP, each opened with what it is made for."""
+
+import gzip
+import io
+import json
+import tarfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pyarrow.parquet as pq
+import pytest
+from datasets import load_dataset
+from neo4j import Driver
+
+from graphdb import jobs
+from model.rationale.formats import FORMATS, examples, from_row, split_of
+from tests.api.conftest import Server
+from tests.api.test_cli import stsg
+from tests.api.test_problems import problem
+from tests.model.test_formats import sample
+from workers.storage import Storage, dataset_file
+
+ROWS = [sample(f"vid_{number % 20}", number) for number in range(60)]
+SHARE, SEED = 0.3, 5
+
+
+@pytest.fixture(scope="module")
+def dataset(server: Server, driver: Driver) -> Iterator[str]:
+    """A finished data set of twenty videos."""
+    id = f"qra_{uuid.uuid4().hex[:24]}"
+    params = {"runs": ["run_1"], "steps": {"2": 60}, "seed": SEED}
+    jobs.create(driver, "QraDataset", id, name='it\'s: "mine"\n---', seed=SEED, params=params, stage="qra")
+    Storage(server.settings.storage_url).write_rows(dataset_file(id), iter(ROWS))
+    held = jobs.acquire(driver, id, "test", 60)
+    assert held
+    jobs.finish(driver, held[0], "succeeded", result={"count": len(ROWS), "by_steps": {"2": 60}})
+    yield id
+    jobs.delete(driver, id)
+
+
+def get(api: httpx.Client, dataset: str, headers: dict[str, str] | None = None, **wanted: Any) -> httpx.Response:
+    return api.get(f"/v1/qra-datasets/{dataset}/export", params=wanted, headers=headers)
+
+
+def of_split(split: str, share: float = SHARE) -> list[dict[str, Any]]:
+    return [row for row in ROWS if split_of(row["video_id"], SEED, share) == split]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_trainers_get_the_rows_of_a_split(api: httpx.Client, dataset: str, name: str, split: str) -> None:
+    reply = get(api, dataset, format=name, split=split, validation=SHARE)
+    assert reply.status_code == 200 and dataset in reply.headers["content-disposition"]
+    rows = reply.json() if FORMATS[name].array else [json.loads(line) for line in reply.text.splitlines()]
+    wanted = [e for row in of_split(split) for e in examples(row)]
+    key = [(e.id, e.part, e.question, e.target, e.video) for e in wanted]
+    assert [(e.id, e.part, e.question, e.target, e.video) for e in (from_row(r, name) for r in rows)] == key
+    assert 0 < len(of_split("validation")) < len(ROWS)
+
+
+def test_rationales_can_be_left_out_and_an_empty_array_is_one(api: httpx.Client, dataset: str) -> None:
+    rows = get(api, dataset, format="llava", rationales=False).json()
+    assert [row["id"] for row in rows] == [row["id"] for row in ROWS]
+    assert get(api, dataset, format="llava", split="validation", validation=0).json() == []
+
+
+def test_plain_jsonl_is_the_stored_file_and_a_split_has_its_lines(
+    server: Server, api: httpx.Client, dataset: str
+) -> None:
+    stored = Storage(server.settings.storage_url).read(dataset_file(dataset))
+    whole = get(api, dataset)
+    assert whole.content == stored and whole.headers["etag"] == f'"{dataset}"'
+    assert get(api, dataset, {"Range": "bytes=10-19"}, format="jsonl", split="all").content == stored[10:20]
+    halves = [get(api, dataset, split=split).content.splitlines() for split in ("train", "validation")]
+    assert sorted(halves[0] + halves[1]) == sorted(stored.splitlines()) and all(halves)
+
+
+def test_a_stream_is_packed_for_who_wants_it(api: httpx.Client, dataset: str) -> None:
+    path = f"/v1/qra-datasets/{dataset}/export?format=videochat2"
+
+    def raw(accepted: str) -> tuple[str | None, bytes]:
+        with api.stream("GET", path, headers={"Accept-Encoding": accepted}) as reply:
+            assert reply.headers["vary"] == "Accept-Encoding"
+            return reply.headers.get("content-encoding"), b"".join(reply.iter_raw())
+
+    (packing, packed), (_, plain), (refused, _) = raw("br, gzip;q=0.5"), raw("identity"), raw("gzip;q=0.0, br")
+    assert (packing, refused) == ("gzip", None)
+    assert gzip.decompress(packed) == plain and len(packed) * 3 < len(plain)
+
+
+def test_parquet_holds_the_samples_and_is_built_once(server: Server, api: httpx.Client, dataset: str) -> None:
+    first = get(api, dataset, format="parquet")
+    rows = pq.read_table(io.BytesIO(first.content)).to_pylist()
+    assert [row.pop("video") for row in rows] == [f"videos/{row['video_id']}.mp4" for row in ROWS]
+    assert [row | {k: json.loads(row[k]) for k in ("path", "program")} for row in rows] == ROWS
+    files = server.files()
+    assert f"files/qra/{dataset}/exports/all.parquet" in files and not [f for f in files if f.startswith("scratch")]
+    assert get(api, dataset, {"If-None-Match": first.headers["etag"]}, format="parquet").status_code == 304
+    part = get(api, dataset, {"Range": "bytes=-4"}, format="parquet")
+    assert (part.status_code, part.content, server.files()) == (206, b"PAR1", files)
+    held = get(api, dataset, format="parquet", split="validation", validation=SHARE)
+    assert pq.read_table(io.BytesIO(held.content))["id"].to_pylist() == [row["id"] for row in of_split("validation")]
+    assert held.headers["etag"] != first.headers["etag"]
+
+
+def test_datasets_opens_the_folder(api: httpx.Client, dataset: str, tmp_path: Path) -> None:
+    def opened(share: float) -> Any:
+        packed = get(api, dataset, format="hf", validation=share).content
+        with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
+            tar.extractall(tmp_path / str(share), filter="data")
+        return load_dataset(str(tmp_path / str(share) / dataset), cache_dir=str(tmp_path / "cache"))
+
+    found = opened(SHARE)
+    assert {split: rows["id"][:] for split, rows in found.items()} == {
+        split: [row["id"] for row in of_split(split)] for split in ("train", "validation")
+    }
+    assert found["train"][0]["rationale"] == of_split("train")[0]["rationale"]
+    assert set(opened(0)) == {"train"}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "field"),
+    [({"format": "csv"}, "format"), ({"split": "test"}, "split"), ({"validation": 1.5}, "validation"), ({"splt": "train"}, "splt")],
+)  # fmt: skip
+def test_a_wrong_wish_is_named(api: httpx.Client, dataset: str, wanted: dict[str, Any], field: str) -> None:
+    body = problem(get(api, dataset, **wanted), 422, "invalid_request")
+    assert [e["field"] for e in body["errors"]] == [field]
+    if field == "format":
+        assert all(f"'{name}'" in body["detail"] for name in (*FORMATS, "jsonl", "parquet", "hf"))
+
+
+def test_the_command_writes_what_is_asked_for(server: Server, dataset: str, tmp_path: Path) -> None:
+    file = tmp_path / "train.jsonl"
+    words = ["--format", "sharegpt", "--split", "train", "--validation", str(SHARE), "--no-rationales", "--json"]
+    done = stsg("qra", "export", dataset, str(file), *words, STSG_API_URL=server.url)
+    told = json.loads(done.stdout)
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [row["id"] for row in rows] == [row["id"] for row in of_split("train")]
+    assert told["bytes"] == file.stat().st_size and told["dataset_info"][dataset]["file_name"] == "train.jsonl"
