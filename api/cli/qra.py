@@ -1,6 +1,7 @@
 """Commands about QRA data sets: questions, rationales and answers sampled from the graphs."""
 
 import json
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -81,13 +82,18 @@ def list_(as_json: show.AsJson = False) -> None:
 @app.command("show")
 def show_(
     dataset: Annotated[str, typer.Argument(help="The data set's id.")],
-    samples: Annotated[int, typer.Option(min=0, max=100, help="How many samples to print.")] = 3,
+    samples: Annotated[int, typer.Option(min=0, help="How many samples to print.")] = 3,
+    family: Annotated[str, typer.Option(help="Only samples of this family.")] = "",
+    form: Annotated[str, typer.Option(help="Only samples of this form.")] = "",
+    steps: Annotated[int, typer.Option(min=0, help="Only samples of so many steps; 0 is any.")] = 0,
     as_json: show.AsJson = False,
 ) -> None:
-    """Show a data set's manifest and some of its samples."""
+    """Show a data set's counts and some of its samples."""
     with show.failures(), Client() as client:
         found = client.get(f"/v1/qra-datasets/{dataset}")
-        rows = client.get(f"/v1/qra-datasets/{dataset}/rows", limit=samples)["data"] if samples else []
+        wanted = {key: value for key, value in (("family", family), ("form", form), ("steps", steps)) if value}
+        every = client.lines(f"/v1/qra-datasets/{dataset}/export")
+        rows = list(islice((row for row in every if wanted.items() <= row.items()), samples))
     if as_json:
         show.as_json(found | {"rows": rows})
         return

@@ -1,0 +1,94 @@
+"""What sampling walks costs (STEP Sec. 3.2): with a small and with a large database, together and one by one.
+
+    python -m benchmarks.walks [--nodes 1000000]
+
+Starts a Neo4j of its own. Prints two ratios: time per walk with many nodes of other graphs beside the sampled one, to the
+time without them (1 is flat); and time per walk with a query for each walk, to the time with all walks advancing together.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from neo4j import Driver, ManagedTransaction
+
+from graphdb import graphs, schema, videos
+from graphdb.connection import connect, write
+from graphdb.local import LocalNeo4j, free_port
+from graphdb.paths import sample_walks
+from model.stsg import Clip
+from trainer.world.scene import Scene
+from trainer.world.truth import truth
+
+_RUN = "run_sampled"
+_WALKS, _STEPS, _REPEATS = 2000, 4, 5
+_BATCH = 20_000
+_FILL = """
+CYPHER 25
+UNWIND range($first, $last) AS n
+CREATE (o:Object:Static {id: 'filler/' + n, graph_id: 'filler_' + (n / 50), clip: n % 4, category: 'cup', mark: 'red'})
+CREATE (o)-[:RELATION {id: 'filler/r/' + n, graph_id: 'filler_' + (n / 50), predicate: 'left of'}]->(o)
+"""
+
+
+def main() -> None:
+    """Run both comparisons."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--nodes", type=int, default=1_000_000, help="nodes of other graphs (default 1,000,000)")
+    nodes = parser.parse_args().nodes
+    with TemporaryDirectory() as folder:
+        server = LocalNeo4j(Path(folder), free_port(0), free_port(0), heap_mb=1024).start()
+        try:
+            with connect(server.uri, server.user, server.password) as driver:
+                _compare(driver, nodes)
+        finally:
+            server.stop()
+
+
+def _compare(driver: Driver, nodes: int) -> None:
+    schema.apply(driver)
+    _store(driver)
+    together = _per_walk(lambda seed: sample_walks(driver, _RUN, count=_WALKS, steps=_STEPS, seed=seed), _WALKS)
+    alone = _per_walk(lambda seed: sample_walks(driver, _RUN, count=1, steps=_STEPS, seed=seed), 1, 40)
+    for first in range(0, nodes, _BATCH):
+        told = {"first": first, "last": min(first + _BATCH, nodes) - 1}
+        write(driver, partial(_fill, told=told))
+        sys.stderr.write(f"\r{told['last'] + 1:,} nodes")
+    sys.stderr.write("\n")
+    large = _per_walk(lambda seed: sample_walks(driver, _RUN, count=_WALKS, steps=_STEPS, seed=seed), _WALKS)
+    sys.stdout.write(
+        f"all together           {together * 1e3:8.3f} ms a walk\n"
+        f"with {nodes:,} nodes  {large * 1e3:8.3f} ms a walk, ratio {large / together:.2f}\n"
+        f"a query for each walk  {alone * 1e3:8.3f} ms a walk, ratio {alone / together:.1f}\n"
+    )
+
+
+def _fill(tx: ManagedTransaction, told: dict[str, int]) -> None:
+    tx.run(_FILL, told).consume()
+
+
+def _store(driver: Driver) -> None:
+    graph = truth(Scene.generate(1, clips=4))
+    videos.save_video(driver, "vid", {"name": "sampled.mp4", "created_at": 0.0})
+    graphs.save_clips(driver, _RUN, "vid", [Clip(e.clip, e.t_start, e.t_end, 0, 1) for e in graph.events])
+    graphs.save_graph(driver, _RUN, "vid", graph)
+
+
+def _per_walk(sample: Callable[[int], object], walks: int, repeats: int = _REPEATS) -> float:
+    """Seconds for one walk: the median after a warm-up."""
+    sample(0)
+    times = []
+    for seed in range(1, repeats + 1):
+        began = time.perf_counter()
+        sample(seed)
+        times.append((time.perf_counter() - began) / walks)
+    return median(times)
+
+
+if __name__ == "__main__":
+    main()
