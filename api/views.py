@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from api.errors import invalid, not_found
+from api.errors import conflict, invalid, not_found
 from api.neo4j.pages import browser_link
 from api.schemas import Event, Failure, Graph, QraDataset, Reject, Run, RunRequest, Video
 from graphdb import graphs, jobs, videos
@@ -70,6 +70,14 @@ def dataset(service: Service, id: str) -> QraDataset:
     return dataset_of(_job(service, "qra_dataset", id))
 
 
+def finished_dataset(service: Service, id: str) -> QraDataset:
+    """A data set that has its samples; raises the 404 where there is none, the 409 where they are still made."""
+    found = dataset(service, id)
+    if found.state != "succeeded":
+        raise conflict("dataset_not_ready", f"The data set is {found.state}.", f"Wait for GET /v1/qra-datasets/{id}.")
+    return found
+
+
 def dataset_of(job: Job) -> QraDataset:
     """A data set's record as the API shows it."""
     result, params = job.get("result") or {}, job["params"]
@@ -95,7 +103,6 @@ def graph(service: Service, run_id: str, guide: str) -> Graph:
     job = graph_job(service, run_id)
     rejects = (job.get("result") or {}).get("rejects", {})
     told = [(*key.split(": ", 1), count) for key, count in rejects.items()]
-    stack = service.settings
     return Graph(
         id=run_id,
         run_id=run_id,
@@ -103,11 +110,15 @@ def graph(service: Service, run_id: str, guide: str) -> Graph:
         state=job["state"],
         counts=graphs.counts(service.driver, run_id),
         rejects=[Reject(step=step, reason=reason, count=count) for step, reason, count in told],
-        browser_url=browser_link(
-            stack.neo4j_browser_url or "http://127.0.0.1:7474", stack.neo4j_uri, stack.neo4j_user, run_id
-        ),
+        browser_url=browser_link(*browser(service), run_id),
         guide_url=guide,
     )
+
+
+def browser(service: Service) -> tuple[str, str, str]:
+    """Where users reach Neo4j Browser, and the database and user that it connects to."""
+    given = service.settings
+    return given.neo4j_browser_url or "http://127.0.0.1:7474", given.neo4j_uri, given.neo4j_user
 
 
 def graph_job(service: Service, run_id: str) -> Job:

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from api import views
 from api.deps import ServiceDep
-from api.errors import Problem, conflict, problem_responses
+from api.errors import Problem, problem_responses
 from api.neo4j.pages import path_link
 from api.schemas import QraRow
 from graphdb.evidence import path_edges
@@ -72,9 +72,7 @@ def row(service: ServiceDep, dataset_id: str, row_id: str) -> QraEvidence:
 
 def _row(service: Service, dataset_id: str, row_id: str) -> dict[str, Any]:
     """The row of a finished data set; raises where one or the other is not there."""
-    state = views.dataset(service, dataset_id).state
-    if state != "succeeded":
-        raise conflict("dataset_not_ready", f"The data set is {state}.", f"Wait for GET /v1/qra-datasets/{dataset_id}.")
+    views.finished_dataset(service, dataset_id)
     for row in _lines_with(service.storage, dataset_file(dataset_id), [row_id]):
         if row["id"] == row_id:
             return row
@@ -119,6 +117,4 @@ def _frames(row: dict[str, Any], ids: Sequence[str]) -> list[Frame]:
 
 def _browser_url(service: Service, row: dict[str, Any]) -> str | None:
     edges = path_edges(service.driver, row["run_id"], row["path"])
-    stack = service.settings
-    http = stack.neo4j_browser_url or "http://127.0.0.1:7474"
-    return path_link(http, stack.neo4j_uri, stack.neo4j_user, edges) if edges else None
+    return path_link(*views.browser(service), edges) if edges else None

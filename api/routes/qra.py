@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from api import exports, views
 from api.deps import ServiceDep
-from api.errors import conflict, invalid, problem_responses
+from api.errors import invalid, problem_responses
 from api.paging import After, Limit, Page, page
 from api.schemas import QraDataset, QraRequest, QraRow
 from graphdb import jobs
@@ -49,7 +49,7 @@ def get_dataset(service: ServiceDep, dataset_id: str) -> QraDataset:
 @router.get("/{dataset_id}/rows", responses=problem_responses(404, 409, 422))
 def rows(service: ServiceDep, dataset_id: str, limit: Limit = 20, after: After = None) -> Page[QraRow]:
     """Samples, in the order of the export."""
-    _whole(service, dataset_id)
+    views.finished_dataset(service, dataset_id)
     return page(list(_rows_after(service, dataset_id, after, limit + 1)), limit)
 
 
@@ -72,14 +72,4 @@ def export(
 
     What is one file (jsonl of all, parquet, hf) never changes, so it has an ETag and byte ranges; the rest is a stream.
     """
-    return exports.respond(service, request, _whole(service, dataset_id), wanted)
-
-
-def _whole(service: Service, dataset_id: str) -> QraDataset:
-    """The data set; raises where it is not there, or not finished."""
-    found = views.dataset(service, dataset_id)
-    if found.state != "succeeded":
-        raise conflict(
-            "dataset_not_ready", f"The data set is {found.state}.", f"Wait for GET /v1/qra-datasets/{dataset_id}."
-        )
-    return found
+    return exports.respond(service, request, views.finished_dataset(service, dataset_id), wanted)
