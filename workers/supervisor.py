@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,6 +21,9 @@ from workers import local
 from workers.local_stack import GRACE, START_TIMEOUT, StackError, tail
 from workers.settings import Settings
 
+_TRIES = 3
+_TAKEN = ("already in use", "Address in use", "BindException")  # as Neo4j and the broker put it
+
 
 class Supervisor:
     """Starts the children of one folder's stack and starts again the ones that die."""
@@ -27,6 +31,7 @@ class Supervisor:
     def __init__(self, given: Settings) -> None:
         self.home = given.home.absolute()
         self.given = given
+        self.listener = _listen(given.api_port)
         self.children: dict[str, subprocess.Popen[bytes]] = {}
         self.commands: dict[str, list[str]] = {}
         self.deaths: dict[str, list[float]] = {}
@@ -37,9 +42,11 @@ class Supervisor:
         self._plan()
 
     def _plan(self) -> None:
-        """Choose ports and command lines."""
-        api_port = free_port(self.given.api_port)
-        self.uris["api"] = f"http://127.0.0.1:{api_port}"
+        """Choose ports and command lines.
+
+        The API's port is held from here on, so nobody else gets it, and callers wait while the API is started again.
+        """
+        self.uris["api"] = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
         if not self.given.redis_url:
             port = free_port(6379)
             folder = self.home / "valkey"
@@ -54,7 +61,8 @@ class Supervisor:
             self.uris |= {"neo4j": self.neo4j.uri, "browser": f"{self.neo4j.http_uri}/browser/"}
             self.commands["neo4j"] = self.neo4j.command()
         python = sys.executable
-        self.commands["api"] = [python, "-m", "uvicorn", "api.app:create_app", "--factory", "--port", str(api_port)]
+        fd = str(self.listener.fileno())
+        self.commands["api"] = [python, "-m", "uvicorn", "api.app:create_app", "--factory", "--fd", fd]
         self.commands["worker"] = [
             *(python, "-m", "celery", "--app", "workers.app", "worker", "--loglevel", "WARNING"),
             *("--queues", "cpu,gpu.infer,gpu.train", "--concurrency", "1", "--without-mingle", "--without-gossip"),
@@ -67,6 +75,24 @@ class Supervisor:
         """
         signal.signal(signal.SIGTERM, self._end)
         signal.signal(signal.SIGINT, self._end)
+        self._start()
+        while not self.ending:
+            self._revive()
+            time.sleep(0.2)
+        self._stop_children()
+
+    def _start(self) -> None:
+        for attempt in range(_TRIES):
+            try:
+                self._start_children()
+                return
+            except StackError as e:
+                if attempt == _TRIES - 1 or not any(words in str(e) for words in _TAKEN):
+                    raise
+                self._stop_children()  # between the choice of a port and its use somebody else took it
+                self._plan()
+
+    def _start_children(self) -> None:
         is_new = self.neo4j is not None and self.neo4j.is_new
         first, then = (("valkey", "neo4j"), ("worker", "api")) if is_new else (("valkey", "neo4j", "api", "worker"), ())
         for name in first:
@@ -76,10 +102,6 @@ class Supervisor:
         for name in then:
             self._spawn(name)
         self._write()
-        while not self.ending:
-            self._revive()
-            time.sleep(0.2)
-        self._stop_children()
 
     def _wait_for_services(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT
@@ -96,7 +118,9 @@ class Supervisor:
         from redis import Redis, RedisError  # here, so that Neo4j starts before this import
 
         try:
-            return "valkey" not in self.commands or bool(Redis.from_url(self.joined["redis_url"]).ping())
+            return "valkey" not in self.commands or bool(
+                Redis.from_url(self.joined["redis_url"], socket_timeout=2).ping()
+            )
         except RedisError:
             return False
 
@@ -119,6 +143,7 @@ class Supervisor:
                 stdin=subprocess.DEVNULL,
                 env=env,
                 start_new_session=True,
+                pass_fds=(self.listener.fileno(),) if name == "api" else (),
             )
 
     def _revive(self) -> None:
@@ -157,6 +182,14 @@ class Supervisor:
                 with suppress(subprocess.TimeoutExpired):
                     child.wait(max(0.1, deadline - time.monotonic()))
                 _kill_group(child.pid)
+
+
+def _listen(usual: int) -> socket.socket:
+    """A socket that listens on the usual port, or on any free one where it is taken."""
+    for port in (usual, 0):
+        with suppress(OSError):
+            return socket.create_server(("127.0.0.1", port), backlog=128)
+    raise StackError("No free port on 127.0.0.1.")
 
 
 def _kill_group(pid: int) -> None:
