@@ -4,7 +4,7 @@ import json
 import tarfile
 import threading
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -15,11 +15,12 @@ from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.card import card, examples_of, models_of
 from api.files import BLOCK, serve
 from api.schemas import QraDataset
 from model.rationale.formats import FORMATS, ExportFormat, ExportSplit, Row, Split, split_of, to_rows, video_path
 from workers.runtime import Service
-from workers.storage import dataset_file, export_file
+from workers.storage import dataset_file, export_file, manifest_file
 
 _FILES = {"parquet": ("parquet", "application/vnd.apache.parquet"), "hf": ("tar", "application/x-tar")}
 _GROUP = 2000  # rows of a row group, which are held in memory at once
@@ -197,7 +198,10 @@ def _hf_tar(folder: Path, service: Service, dataset: QraDataset, wanted: Wanted)
         counts[split] = _write_parquet(file, _rows(service, dataset, split, wanted.validation))
         if not counts[split]:
             file.unlink()  # `datasets` refuses a split without rows
-    (inside / "README.md").write_text(_card(dataset, counts, wanted.validation), encoding="utf-8")
+    models = models_of(service.storage.read_json(manifest_file(dataset.id)))
+    examples = examples_of(service.storage.rows(dataset_file(dataset.id)), dataset.by_steps)
+    text = card(dataset, counts, wanted.validation, models, examples)
+    (inside / "README.md").write_text(text, encoding="utf-8")
     with tarfile.open(target := folder / "folder.tar", "w") as tar:
         tar.add(inside, dataset.id, filter=_of_nobody)
     return target
@@ -208,42 +212,3 @@ def _of_nobody(member: tarfile.TarInfo) -> tarfile.TarInfo:
     member.uid = member.gid = member.mtime = 0
     member.uname = member.gname = ""
     return member
-
-
-def _card(dataset: QraDataset, counts: Mapping[Split, int], share: float) -> str:
-    """The data card: for machines which file is which split, for people what this is and where it comes from."""
-    files = [f"  - split: {split}\n    path: {split}.parquet" for split, count in counts.items() if count]
-    steps = ", ".join(f"{count:,} of {n}" for n, count in dataset.by_steps.items())
-    return _CARD.format(
-        name=json.dumps(dataset.name or dataset.id),  # any text as a string of YAML
-        files="\n".join(files) or "  []",
-        id=dataset.id,
-        runs=len(dataset.runs),
-        seed=dataset.seed,
-        steps=steps,
-        counts=", ".join(f"{count:,} in {split}" for split, count in counts.items()),
-        share=share,
-    )
-
-
-_CARD = """---
-pretty_name: {name}
-task_categories:
-- video-text-to-text
-configs:
-- config_name: default
-  data_files:
-{files}
----
-# {id}
-
-Questions about videos with a step-by-step rationale and the answer, composed from paths in Spatio-Temporal Scene Graphs
-after *STEP: Enhancing Video-LLMs' Compositional Reasoning by Spatio-Temporal Graph-guided Self-Training*. Graphs and
-questions were made by a Video-LLM and a program, without human labels.
-
-* Samples: {counts}; by number of reasoning steps: {steps}. No video is in both splits (share for validation: {share:.2f}).
-* Made from the graphs of {runs:,} runs with seed {seed}.
-* `video` is a relative path and `keyframes` are ids of frames; the media themselves are not in here.
-* `rationale` has a line for each step, the last of which gives `answer`. `path` (the edges walked) and `program` (what was run
-  on the graph to check that there is exactly one answer) are JSON text.
-"""

@@ -73,6 +73,9 @@ class Storage:
     def write_json(self, name: str, value: Any) -> None:
         self.write(name, json.dumps(value, ensure_ascii=False, indent=2).encode() + b"\n")
 
+    def read_json(self, name: str) -> Any:
+        return json.loads(self.read(name))
+
     def write_rows(self, name: str, rows: Iterable[dict[str, Any]]) -> None:
         """JSONL, a row a line."""
         self.write(name, (json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in rows))

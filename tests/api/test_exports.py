@@ -21,7 +21,7 @@ from tests.api.conftest import Server
 from tests.api.test_cli import stsg
 from tests.api.test_problems import problem
 from tests.model.test_formats import sample
-from workers.storage import Storage, dataset_file
+from workers.storage import Storage, dataset_file, manifest_file
 
 ROWS = [sample(f"vid_{number % 20}", number) for number in range(60)]
 SHARE, SEED = 0.3, 5
@@ -34,6 +34,8 @@ def dataset(server: Server, driver: Driver) -> Iterator[str]:
     params = {"runs": ["run_1"], "steps": {"2": 60}, "seed": SEED}
     jobs.create(driver, "QraDataset", id, name='it\'s: "mine"\n---', seed=SEED, params=params, stage="qra")
     Storage(server.settings.storage_url).write_rows(dataset_file(id), iter(ROWS))
+    made = {"id": "run_1", "result": {"model": "seer", "prompts": "compact 1234"}}
+    Storage(server.settings.storage_url).write_json(manifest_file(id), {"id": id, "runs": [made]})
     held = jobs.acquire(driver, id, "test", 60)
     assert held
     jobs.finish(driver, held[0], "succeeded", result={"count": len(ROWS), "by_steps": {"2": 60}})
@@ -119,6 +121,8 @@ def test_datasets_opens_the_folder(api: httpx.Client, dataset: str, tmp_path: Pa
     }
     assert found["train"][0]["rationale"] == of_split("train")[0]["rationale"]
     assert set(opened(0)) == {"train"}
+    card = (tmp_path / str(SHARE) / dataset / "README.md").read_text()
+    assert "seer (prompts compact 1234)" in card and card.count("    Q (2)") == 10
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,95 @@
+"""The data card of a QRA data set: for machines which file is which split, for people what this is and where it comes from."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from api.schemas import QraDataset
+from model.rationale.formats import Row, Split
+
+_EXAMPLES = 10  # of each number of steps
+
+
+def models_of(manifest: Mapping[str, Any]) -> list[str]:
+    """The Video-LLMs that made the graphs, and with which prompts, as a data set's manifest has them."""
+    results = [run.get("result") or {} for run in manifest["runs"]]
+    return sorted({f"{r['model']} (prompts {r['prompts']})" for r in results if "model" in r})
+
+
+def examples_of(rows: Iterable[Row], by_steps: Mapping[str, int]) -> list[Row]:
+    """The first samples of each number of steps."""
+    left = {int(steps): min(count, _EXAMPLES) for steps, count in by_steps.items()}
+    found = []
+    for row in rows:
+        if not any(left.values()):
+            break
+        if left.get(row["steps"], 0):
+            left[row["steps"]] -= 1
+            found.append(row)
+    return sorted(found, key=lambda row: row["steps"])
+
+
+def card(
+    dataset: QraDataset, counts: Mapping[Split, int], share: float, models: Sequence[str], examples: Sequence[Row]
+) -> str:
+    """The card as Markdown, with the front matter that the Hugging Face Hub and `datasets` read."""
+    files = [f"  - split: {split}\n    path: {split}.parquet" for split, count in counts.items() if count]
+    return _CARD.format(
+        name=json.dumps(dataset.name or dataset.id),  # any text as a string of YAML
+        files="\n".join(files) or "  []",
+        id=dataset.id,
+        runs=len(dataset.runs),
+        models="; ".join(models) or "unknown",
+        seed=dataset.seed,
+        counts=", ".join(f"{count:,} in {split}" for split, count in counts.items()),
+        share=share,
+        table="\n".join(
+            f"| {what} | {key} | {count:,} |"
+            for what, told in (
+                ("steps", dataset.by_steps),
+                ("family", dataset.by_family),
+                ("form", dataset.by_form),
+                ("walk not used", dataset.rejects),
+            )
+            for key, count in told.items()
+        ),
+        examples="\n".join(_example(row) for row in examples),
+    )
+
+
+def _example(row: Row) -> str:
+    """A sample in a block of code: whatever a model said, it stays text."""
+    lines = [f"Q ({row['steps']})  {row['question']}", *row["rationale"], f"A      {row['answer']}"]
+    return "\n".join(f"    {' '.join(line.split())}" for line in lines) + "\n"
+
+
+_CARD = """---
+pretty_name: {name}
+license: unknown
+task_categories:
+- video-text-to-text
+configs:
+- config_name: default
+  data_files:
+{files}
+---
+# {id}
+
+Questions about videos with a step-by-step rationale and the answer, composed from paths in Spatio-Temporal Scene Graphs
+after *STEP: Enhancing Video-LLMs' Compositional Reasoning by Spatio-Temporal Graph-guided Self-Training*. Graphs and
+questions were made by a Video-LLM and a program, without human labels. The licence is for whoever publishes it to state:
+that of the videos and that of the model both bear on it.
+
+* Samples: {counts}. No video is in both splits (share for validation: {share:.2f}).
+* Made from the graphs of {runs:,} runs with seed {seed}; Video-LLM: {models}.
+* `video` is a relative path and `keyframes` are ids of frames; the media themselves are not in here.
+* `rationale` has a line for each step, the last of which gives `answer`. `path` (the edges walked) and `program` (what was run
+  on the graph to check that there is exactly one answer) are JSON text.
+
+| what | which | count |
+| --- | --- | --- |
+{table}
+
+## Examples
+
+{examples}"""
