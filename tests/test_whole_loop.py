@@ -15,7 +15,7 @@ from trainer.world.files import Rendered, load_scene, render_with_truth
 from trainer.world.score import KINDS, Score, chance, score, total
 from trainer.world.truth import truth
 
-PERFECT, TINY = 50, 100
+PERFECT, TINY = 50, 40
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ from model.stsg import Attribute, Event, Motion, ObjectNode, Reference, Relation
 from tests.api.conftest import Server
 from tests.api.test_cli import stsg
 from tests.api.test_problems import problem
-from tests.graphdb.rationale_graphs import SMALL, store
+from tests.graphdb.rationale_graphs import SMALL, store, stored
 from trainer.world.scene import Scene
 from trainer.world.truth import truth
 from workers.storage import Storage, dataset_file, keyframe_file, trace_file
@@ -235,10 +235,9 @@ def test_a_clip_that_lost_its_event_is_still_a_clip(
 def test_no_sample_of_the_service_is_found_wanting(driver: Driver) -> None:
     """Samples of every family and form, from rendered worlds and from a graph in a model's freer words."""
     held = {f"run_verified_{seed}": truth(Scene.generate(seed)) for seed in range(4)} | {"run_verified_small": SMALL}
-    for number, (id, graph) in enumerate(held.items()):
-        store(driver, id, graph, f"vid_{number:024d}")
-    rows = [q.to_json() for q in make_qra(driver, list(held), Mix(dict.fromkeys(range(1, 6), 120)), seed=3)]
-    report = verify(io.BytesIO("\n".join(rows).encode()), lambda run: Evaluator(graphs.load_graph(driver, run)))
+    with stored(driver, held):
+        rows = [q.to_json() for q in make_qra(driver, list(held), Mix(dict.fromkeys(range(1, 6), 120)), seed=3)]
+        report = verify(io.BytesIO("\n".join(rows).encode()), lambda run: Evaluator(graphs.load_graph(driver, run)))
     assert report.first == [] and (report.rows, report.runs) == (len(rows), len(held))
     assert {json.loads(row)["form"] for row in rows} == set(FORMS)
 

@@ -1,5 +1,9 @@
 """Graphs for the tests of paths, programs and QRA data: one written by hand, and how any graph gets into the store."""
 
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 from neo4j import Driver
 
@@ -63,6 +67,18 @@ def store(driver: Driver, run_id: str, graph: SceneGraph, video_id: str = VIDEO)
     videos.save_video(driver, video_id, {"name": "rationale.mp4", "created_at": 0.0})
     graphs.save_clips(driver, run_id, video_id, clips)
     graphs.save_graph(driver, run_id, video_id, graph)
+
+
+@contextmanager
+def stored(driver: Driver, held: dict[str, SceneGraph]) -> Iterator[None]:
+    """Keeps graphs of runs, each of a video of its own, in the store for as long as a test needs them."""
+    ids = {run_id: f"vid_{hashlib.sha256(run_id.encode()).hexdigest()[:24]}" for run_id in held}
+    for run_id, graph in held.items():
+        store(driver, run_id, graph, ids[run_id])
+    yield
+    for run_id, video_id in ids.items():
+        graphs.delete_graph(driver, run_id)
+        videos.delete_video(driver, video_id)
 
 
 def _keyframes(graph: SceneGraph, event: Event) -> tuple[Keyframe, ...]:

@@ -13,35 +13,35 @@ from graphdb.cypher import cypher
 from graphdb.paths import load_settings, sample_walks
 from model.rationale.walk import Walk
 from model.stsg import SceneGraph
-from tests.graphdb.rationale_graphs import SMALL, store
+from tests.graphdb.rationale_graphs import SMALL, stored
 
 Key = tuple[str, ...]
 
 
 @pytest.fixture(scope="module")
-def stored(driver: Driver) -> Driver:
-    store(driver, "run_paths", SMALL)
-    return driver
+def small(driver: Driver) -> Iterator[Driver]:
+    with stored(driver, {"run_paths": SMALL}):
+        yield driver
 
 
-def test_walks_are_uniform_over_what_is_eligible(stored: Driver) -> None:
+def test_walks_are_uniform_over_what_is_eligible(small: Driver) -> None:
     expected = _distribution(SMALL, steps=3)
     assert sum(expected.values()) == 1
     count = 8000
-    seen = Counter(_key(w) for w in sample_walks(stored, "run_paths", count=count, steps=3, seed=11))
+    seen = Counter(_key(w) for w in sample_walks(small, "run_paths", count=count, steps=3, seed=11))
     assert set(seen) <= set(expected)
     keys = sorted(expected)
     test = chisquare([seen[k] for k in keys], [float(expected[k]) * count for k in keys])
     assert test.pvalue > 0.01, f"chi-square {test.statistic:.1f} on {len(keys)} walks"
 
 
-def test_a_seed_fixes_the_walks(stored: Driver) -> None:
-    first, again, other = (sample_walks(stored, "run_paths", count=60, steps=4, seed=s) for s in (1, 1, 2))
+def test_a_seed_fixes_the_walks(small: Driver) -> None:
+    first, again, other = (sample_walks(small, "run_paths", count=60, steps=4, seed=s) for s in (1, 1, 2))
     assert first == again != other
 
 
-def test_a_walk_visits_nothing_twice_and_says_why_it_stopped(stored: Driver) -> None:
-    walks = sample_walks(stored, "run_paths", count=300, steps=6, seed=3)
+def test_a_walk_visits_nothing_twice_and_says_why_it_stopped(small: Driver) -> None:
+    walks = sample_walks(small, "run_paths", count=300, steps=6, seed=3)
     assert {w.stopped for w in walks} == {"reached", "stuck"}
     for walk in walks:
         assert (walk.stopped == "reached") == (len(walk.hops) == 6)
@@ -50,14 +50,14 @@ def test_a_walk_visits_nothing_twice_and_says_why_it_stopped(stored: Driver) -> 
         assert len(set(expanded)) == len(expanded)
 
 
-def test_only_the_wanted_kinds_are_asked_about(stored: Driver) -> None:
-    walks = sample_walks(stored, "run_paths", count=50, steps=2, seed=5, kinds=("MOTION",))
+def test_only_the_wanted_kinds_are_asked_about(small: Driver) -> None:
+    walks = sample_walks(small, "run_paths", count=50, steps=2, seed=5, kinds=("MOTION",))
     assert {w.hops[0].kind for w in walks} == {"MOTION"}
-    assert sample_walks(stored, "no such run", count=5, steps=2, seed=5) == []
+    assert sample_walks(small, "no such run", count=5, steps=2, seed=5) == []
 
 
-def test_hops_tell_their_ends_and_their_provenance(stored: Driver) -> None:
-    walks = sample_walks(stored, "run_paths", count=200, steps=1, seed=7, kinds=("RELATION",))
+def test_hops_tell_their_ends_and_their_provenance(small: Driver) -> None:
+    walks = sample_walks(small, "run_paths", count=200, steps=1, seed=7, kinds=("RELATION",))
     hop = next(w.hops[0] for w in walks if w.hops[0].predicate == "next to" and w.hops[0].start == "c0/bed")
     assert (hop.source.name, hop.end) == ("bed", "c0/man/3")
     assert hop.target is not None
@@ -65,15 +65,14 @@ def test_hops_tell_their_ends_and_their_provenance(stored: Driver) -> None:
     assert hop.evidence == ("made c0/bed", "made c0/man/3")
 
 
-def test_the_cost_does_not_grow_with_the_database(stored: Driver) -> None:
-    before = _database_hits(stored)
-    for i in range(30):
-        store(stored, f"run_other_{i}", SMALL)
-    assert _database_hits(stored) <= before * 1.1
+def test_the_cost_does_not_grow_with_the_database(small: Driver) -> None:
+    before = _database_hits(small)
+    with stored(small, {f"run_other_{i}": SMALL for i in range(40)}):
+        assert _database_hits(small) <= before * 1.1
 
 
-def test_the_setting_of_questions(stored: Driver) -> None:
-    setting = load_settings(stored, ["run_paths", "no such run"])["run_paths"]
+def test_the_setting_of_questions(small: Driver) -> None:
+    setting = load_settings(small, ["run_paths", "no such run"])["run_paths"]
     assert [c.index for c in setting.clips] == [0, 1, 2]
     assert setting.clips[0].names == ("bed", "cup", "tall man")
     assert setting.clips[1].names == ("man", "man", "tall man")

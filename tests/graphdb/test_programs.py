@@ -1,6 +1,7 @@
 """Programs on the stored graph (STEP Sec. 3.2): one answer or a reason, as a plain reading of the graph gives it."""
 
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 from neo4j import Driver
@@ -10,7 +11,7 @@ from graphdb.qra import Mix, QraReport, make_qra
 from model.rationale.evaluate import evaluate
 from model.rationale.program import Op, Outcome, Program
 from model.rationale.qra import FAMILIES, FORMS
-from tests.graphdb.rationale_graphs import SMALL, store
+from tests.graphdb.rationale_graphs import SMALL, stored
 from trainer.world.scene import Scene
 from trainer.world.truth import truth
 
@@ -19,9 +20,9 @@ MAN: Op = {"op": "named", "clip": 0, "name": "tall man"}
 
 
 @pytest.fixture(scope="module")
-def stored(driver: Driver) -> Driver:
-    store(driver, "run_programs", SMALL)
-    return driver
+def small(driver: Driver) -> Iterator[Driver]:
+    with stored(driver, {"run_programs": SMALL}):
+        yield driver
 
 
 @pytest.mark.parametrize(
@@ -59,25 +60,24 @@ def stored(driver: Driver) -> Driver:
          Outcome(reason="ambiguous", failed=1)),
     ],
 )  # fmt: skip
-def test_both_interpreters_say_the_same(stored: Driver, program: Program, expected: Outcome) -> None:
-    assert run_program(stored, "run_programs", program) == evaluate(program, SMALL) == expected
+def test_both_interpreters_say_the_same(small: Driver, program: Program, expected: Outcome) -> None:
+    assert run_program(small, "run_programs", program) == evaluate(program, SMALL) == expected
 
 
-def test_many_programs_take_few_round_trips_and_keep_their_order(stored: Driver) -> None:
+def test_many_programs_take_few_round_trips_and_keep_their_order(small: Driver) -> None:
     asked: list[tuple[str, Program]] = [
         ("run_programs", (IN_FIRST, {**MAN, "name": name}, {"op": "name", "of": 1})) for name in ("cup", "bed", "cup")
     ]
-    outcomes = run_programs(stored, [*asked, ("no such run", (IN_FIRST,))])
+    outcomes = run_programs(small, [*asked, ("no such run", (IN_FIRST,))])
     assert [o.answer for o in outcomes] == ["cup", "bed", "cup", ""]
     assert outcomes[-1].reason == "no_answer"
 
 
 @pytest.fixture(scope="module")
-def worlds(driver: Driver) -> dict[str, int]:
+def worlds(driver: Driver) -> Iterator[dict[str, int]]:
     runs = {f"run_world_{seed}": seed for seed in range(12)}
-    for run_id, seed in runs.items():
-        store(driver, run_id, truth(Scene.generate(seed)), f"vid_{seed:024d}")
-    return runs
+    with stored(driver, {run_id: truth(Scene.generate(seed)) for run_id, seed in runs.items()}):
+        yield runs
 
 
 def test_every_answer_is_right_in_both_readings(driver: Driver, worlds: dict[str, int]) -> None:
@@ -137,9 +137,9 @@ def test_the_same_request_gives_the_same_bytes(driver: Driver, worlds: dict[str,
     assert first == again != other
 
 
-def test_a_shortage_is_reported_not_filled_up(stored: Driver) -> None:
+def test_a_shortage_is_reported_not_filled_up(small: Driver) -> None:
     report = QraReport()
-    samples = list(make_qra(stored, ["run_programs", "no such run"], Mix({1: 500, 9: 3}), seed=1, report=report))
+    samples = list(make_qra(small, ["run_programs", "no such run"], Mix({1: 500, 9: 3}), seed=1, report=report))
     told = report.to_dict()
     assert told["wanted"] == {"1": 500, "9": 3}
     assert 0 < told["by_steps"]["1"] == len(samples) < 500
