@@ -98,6 +98,9 @@ LISTS = {
     "run": "GET /v1/runs",
     "graph": "GET /v1/runs",
     "qra_dataset": "GET /v1/qra-datasets",
+    "fine_tuning_job": "GET /v1/fine_tuning/jobs",
+    "model": "GET /v1/models",
+    "file": "GET /v1/files",
 }
 
 _REMEDIES = {
@@ -165,4 +168,4 @@ def _slug(status: int) -> str:
 
 
 def _words(kind: str) -> str:
-    return "QRA data set" if kind == "qra_dataset" else kind
+    return {"qra_dataset": "QRA data set", "fine_tuning_job": "fine-tuning job"}.get(kind, kind)

@@ -8,7 +8,7 @@ from api.neo4j.pages import browser_link
 from api.schemas import Event, Failure, Graph, QraDataset, Reject, Run, RunRequest, Video
 from graphdb import graphs, jobs, videos
 from graphdb.jobs import Job
-from workers import flows
+from workers import flows, models
 from workers.runtime import Service
 
 
@@ -33,12 +33,11 @@ def run(service: Service, id: str) -> Run:
 
 def known_model(service: Service, name: str) -> str:
     """The name of a model that there is, the default one for ""; raises the 422 of an unknown one."""
-    known = service.settings.model_specs()
     model = name or service.settings.default_model
-    if model not in known:
-        raise invalid(
-            "model", f"there is no model {model!r}", f"Name one of {', '.join(sorted(known))}, or set STSG_MODELS."
-        )
+    if not models.known(service.settings, service.driver, model):
+        bases = ", ".join(sorted(service.settings.model_specs()))
+        remedy = f"Name one of {bases}, or a tuned one of GET /v1/models, or set STSG_MODELS."
+        raise invalid("model", f"there is no model {model!r}", remedy)
     return model
 
 
@@ -133,9 +132,14 @@ def event_of(event: dict[str, Any]) -> Event:
 
 def _job(service: Service, kind: str, id: str) -> Job:
     job = jobs.get(service.driver, id)
-    if job is None or ("runs" in job["params"]) != (kind == "qra_dataset"):
+    if job is None or _kind_of(job) != ("qra_dataset" if kind == "qra_dataset" else "run"):
         raise not_found(kind, id)
     return job
+
+
+def _kind_of(job: Job) -> str:
+    told = {"runs": "qra_dataset", "training_file": "fine_tuning_job"}
+    return next((kind for name, kind in told.items() if name in job["params"]), "run")
 
 
 def _common(job: Job) -> dict[str, Any]:

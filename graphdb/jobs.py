@@ -17,10 +17,19 @@ from neo4j import Driver, ManagedTransaction
 from graphdb.connection import read, write
 from graphdb.cypher import cypher
 
-State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
-Label = Literal["Run", "QraDataset"]
+State = Literal["queued", "running", "succeeded", "failed", "cancelled", "paused"]
+Label = Literal["Run", "QraDataset", "Tuning", "DryRun"]
 FINAL: tuple[State, ...] = ("succeeded", "failed", "cancelled")
-_JSON = ("params", "result", "error")  # stored as text: Neo4j has no nested values
+_JSON = ("params", "result", "error", "progress")  # stored as text: Neo4j has no nested values
+_AFRESH: dict[str, Any] = {
+    "state": "queued",
+    "attempts": 0,
+    "error": None,
+    "finished_at": None,
+    "not_before": 0.0,
+    "dispatched_at": 0.0,
+    "lease_until": 0.0,
+}
 Job = dict[str, Any]
 
 
@@ -139,16 +148,30 @@ def cancel(driver: Driver, id: str) -> Job | None:
 
 def retry(driver: Driver, id: str) -> Job | None:
     """Queue a failed or cancelled job again, with an event; None where it is neither."""
-    properties = {
-        "state": "queued",
-        "attempts": 0,
-        "error": None,
-        "finished_at": None,
-        "not_before": 0.0,
-        "dispatched_at": 0.0,
-        "lease_until": 0.0,
-    }
-    return _set_state(driver, id, ["failed", "cancelled"], properties)
+    return _set_state(driver, id, ["failed", "cancelled"], _AFRESH)
+
+
+def resume(driver: Driver, id: str) -> Job | None:
+    """Queue a job again that rests, failed or was cancelled, with an event; None where it is none of these."""
+    return _set_state(driver, id, ["paused", "failed", "cancelled"], _AFRESH | {"stop": None, "deaths": 0})
+
+
+def stop(driver: Driver, id: str, state: State) -> Job | None:
+    """Have a job end as cancelled or paused: at once where nobody works on it, else its holder sees to it.
+
+    None where it has ended, or there is none.
+    """
+    told = {"id": id, "state": state, "now": time.time(), "key": uuid.uuid4().hex}
+
+    def work(tx: ManagedTransaction) -> Job | None:
+        row = tx.run(cypher("job_stop"), told).single()
+        if row is None:
+            return None
+        if row["job"]["state"] == state:
+            _note(tx, id, told["key"], state, {"stage": row["job"]["stage"]})
+        return _unpacked(row["job"])
+
+    return write(driver, work)
 
 
 def _set_state(driver: Driver, id: str, before: list[State], properties: dict[str, Any]) -> Job | None:
@@ -164,9 +187,9 @@ def _set_state(driver: Driver, id: str, before: list[State], properties: dict[st
     return write(driver, work)
 
 
-def log_event(driver: Driver, id: str, type: str, data: Mapping[str, Any]) -> int:
-    """Note something that happened to a job; returns the event's number, from 1 on."""
-    key = uuid.uuid4().hex
+def log_event(driver: Driver, id: str, type: str, data: Mapping[str, Any], *, key: str | None = None) -> int:
+    """Note something that happened to a job, once for a key; returns the event's number, from 1 on."""
+    key = key or uuid.uuid4().hex
     return write(driver, lambda tx: _note(tx, id, key, type, data))
 
 
@@ -179,6 +202,12 @@ def _note(tx: ManagedTransaction, id: str, key: object, type: str, data: Mapping
 def events(driver: Driver, id: str, *, after: int = 0, limit: int = 100) -> list[dict[str, Any]]:
     """A job's events after number `after`: {seq, type, data, created_at}."""
     rows = [row["event"] for row in read(driver, cypher("job_events"), id=id, after=after, limit=limit)]
+    return [row | {"data": json.loads(row["data"])} for row in rows]
+
+
+def events_before(driver: Driver, id: str, *, before: int | None = None, limit: int = 100) -> list[dict[str, Any]]:
+    """A job's events before number `before`, the newest first."""
+    rows = [row["event"] for row in read(driver, cypher("job_events_before"), id=id, before=before, limit=limit)]
     return [row | {"data": json.loads(row["data"])} for row in rows]
 
 

@@ -48,6 +48,7 @@ def _reconcile(**_: object) -> None:
 
 @worker_shutting_down.connect
 def _rest(**_: object) -> None:
-    from workers import reconciler
+    from workers import reconciler, training
 
     reconciler.stop()
+    training.ENDING.set()

@@ -19,12 +19,19 @@ from graphdb.jobs import Job, Lease, LeaseLost
 from graphdb.qra import Mix, QraReport, make_qra
 from model.media import MediaError, VideoInfo
 from model.video_llm import VideoLLMError
-from workers import induction
+from workers import induction, models, training
 from workers.runtime import Service
 from workers.storage import dataset_file, manifest_file, video_file
+from workers.training_folder import JobError
 
 log = logging.getLogger(__name__)
-TASKS = {"split": ("stsg.split", "cpu"), "induce": ("stsg.induce", "gpu.infer"), "qra": ("stsg.qra", "cpu")}
+TASKS = {
+    "split": ("stsg.split", "cpu"),
+    "induce": ("stsg.induce", "gpu.infer"),
+    "qra": ("stsg.qra", "cpu"),
+    "rehearse": ("stsg.rehearse", "gpu.infer"),  # not behind a training that runs
+    "train": ("stsg.train", "gpu.train"),
+}
 
 
 def add_video(service: Service, id: str, file: Path, info: VideoInfo, *, name: str, sha256: str) -> Job:
@@ -49,8 +56,7 @@ def delete_video(service: Service, id: str) -> bool:
 def start_run(service: Service, video_id: str, model: str, options: Mapping[str, Any], seed: int) -> tuple[Job, bool]:
     """The run of these arguments, and whether it is new; the same arguments give the same run."""
     params = {"model": model, "options": dict(options), "seed": seed}
-    spec = service.settings.model_specs()[model]
-    id = f"run_{_digest([video_id, spec, params])}"
+    id = f"run_{digest([video_id, models.identity(service.settings, model), params])}"
     job, created = jobs.create(
         service.driver, "Run", id, video_id=video_id, model=model, seed=seed, params=params, stage="split"
     )
@@ -62,12 +68,13 @@ def start_dataset(
 ) -> tuple[Job, bool]:
     """The data set of these arguments, and whether it is new; `mix` holds the fields of `graphdb.qra.Mix`."""
     params = {"runs": list(runs), **mix, "seed": seed}
-    id = f"qra_{_digest([params, name])}"
+    id = f"qra_{digest([params, name])}"
     job, created = jobs.create(service.driver, "QraDataset", id, name=name, seed=seed, params=params, stage="qra")
     return _woken(service, job, created), created
 
 
-def _digest(told: object) -> str:
+def digest(told: object) -> str:
+    """What tells the same request again: 24 hex digits of a hash over JSON values."""
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:24]
 
 
@@ -145,8 +152,10 @@ def _trouble(service: Service, lease: Lease, job: Job, error: Exception) -> None
     """Fail for what won't pass, try again for what may."""
     log.exception("%s in stage %s", job["id"], job["stage"])
     try:
-        if isinstance(error, MediaError):
+        if isinstance(error, MediaError | JobError):
             _fail(service, lease, error.code, error.detail, error.remedy)
+        elif isinstance(error, models.UnknownModelError):
+            _fail(service, lease, "unknown_model", str(error), "Name another model.")
         elif isinstance(error, FileNotFoundError):
             detail = f"A file of the job is gone from the storage: {error}."
             _fail(service, lease, "file_gone", detail, "Send the video again, then retry.")
@@ -248,4 +257,6 @@ _STAGES: dict[str, Callable[[Service, Lease, Job, threading.Event], None]] = {
     "split": _split,
     "induce": _induce,
     "qra": _make_dataset,
+    "rehearse": training.rehearse,
+    "train": training.train,
 }

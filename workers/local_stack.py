@@ -18,6 +18,8 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
+from workers import processes
+
 START_TIMEOUT = 180.0  # seconds; a first start may fetch 200 MB
 GRACE = 15.0  # seconds for children to end by themselves
 
@@ -119,6 +121,7 @@ def stop(home: Path) -> bool:
         time.sleep(0.1)
     for pid in told["pids"].values():
         _signal(pid, signal.SIGKILL, home)
+    processes.stop_all(home / "tuning", GRACE)
     (home / "stack.json").unlink(missing_ok=True)
     return was
 

@@ -9,6 +9,7 @@ from graphdb import schema
 from graphdb.connection import Driver as Driver
 from graphdb.connection import connect
 from model.video_llm import VideoLLM
+from workers import models
 from workers.settings import Settings, settings
 from workers.storage import Storage
 
@@ -28,9 +29,10 @@ class Service:
     _models: dict[str, VideoLLM] = field(default_factory=dict)
 
     def model(self, name: str) -> VideoLLM:
-        """The Video-LLM of a name in the settings, loaded on first use."""
+        """The Video-LLM of a name in the settings or of a tuned one's id, loaded on first use."""
         if name not in self._models:
-            self._models[name] = open_model(self.settings.model_specs()[name])
+            spec = models.spec_of(self.settings, self.driver, self.storage, name)
+            self._models[name] = open_model(spec)
         return self._models[name]
 
     def close(self) -> None:

@@ -42,6 +42,11 @@ class Settings(BaseSettings):
     reconcile_seconds: float = Field(3, gt=0)
     max_attempts: int = Field(3, ge=1, description="A job that dies so often is given up.")
 
+    training_silence_seconds: float = Field(300, gt=0, description="A training silent for so long is started again.")
+    trainings_end: bool = Field(
+        False, description="Trainings end with their worker, as in a container, and go on later."
+    )
+
     @property
     def limits(self) -> MediaLimits:
         return MediaLimits(max_seconds=self.max_seconds, max_pixels=self.max_pixels, max_frames=self.max_frames)

@@ -1,4 +1,4 @@
-"""Files of the service: videos, keyframes, traces, data sets; in a folder or behind any fsspec URL.
+"""Files of the service: videos, keyframes, traces, data sets, models; in a folder or behind any fsspec URL.
 
 Every file appears whole or not at all, and a file that is written twice is the same file.
 """
@@ -107,6 +107,32 @@ class Storage:
         if self._files.exists(self.path(name)):
             self._files.rm(self.path(name), recursive=True)
 
+    def put_folder(self, name: str, folder: Path) -> None:
+        """Store all the files below a local folder, each whole; on the same disk they are only linked."""
+        for file in sorted(f for f in folder.rglob("*") if f.is_file()):
+            target = f"{name}/{file.relative_to(folder).as_posix()}"
+            if not (self._local and _linked(file, Path(self.path(target)))):
+                with file.open("rb") as source:
+                    self.write(target, iter(lambda source=source: source.read(2**20), b""))  # type: ignore[misc]
+
+    def get_folder(self, name: str, folder: Path) -> None:
+        """Copy all the files below a name into a local folder, which appears whole or not at all."""
+        part = folder.with_name(f"{folder.name}.{secrets.token_hex(4)}.part")
+        for file in self.names(name):
+            target = part / file.removeprefix(f"{name}/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self._files.get(self.path(file), str(target))
+        if not part.exists():
+            raise FileNotFoundError(name)
+        try:
+            part.rename(folder)
+        except OSError:  # another was faster
+            shutil.rmtree(part)
+
+    def local_folder(self, name: str) -> Path | None:
+        """Where a folder lies on this machine; None where the storage is elsewhere."""
+        return Path(self.path(name)) if self._local else None
+
     @contextmanager
     def local(self, name: str) -> Iterator[Path]:
         """The file as a local path, fetched where it has to be."""
@@ -117,6 +143,19 @@ class Storage:
             target = Path(folder) / name.rpartition("/")[2]
             self._files.get(self.path(name), str(target))
             yield target
+
+
+def _linked(file: Path, target: Path) -> bool:
+    """Give a file a second name; False where the disk can't."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f"{target.name}.{secrets.token_hex(4)}.part")
+    try:
+        part.hardlink_to(file)
+    except OSError:
+        return False
+    part.replace(target)
+    part.unlink(missing_ok=True)  # where both were the same file already, nothing was replaced
+    return True
 
 
 def video_file(video_id: str) -> str:
@@ -152,3 +191,18 @@ def manifest_file(dataset_id: str) -> str:
 def export_file(dataset_id: str, name: str) -> str:
     """Where an export of a data set is that was built as a file."""
     return f"qra/{dataset_id}/exports/{name}"
+
+
+def upload_file(file_id: str) -> str:
+    """Where the content of an uploaded file is."""
+    return f"files/{file_id}/content"
+
+
+def model_folder(model_id: str) -> str:
+    """Where the checkpoint of a tuned model is."""
+    return f"models/{model_id.replace(':', '_')}"
+
+
+def tuning_file(job_id: str, name: str) -> str:
+    """Where a file of a training is: its metrics, and what is needed to go on with it."""
+    return f"tuning/{job_id}/{name}"

@@ -1,5 +1,5 @@
-"""The supervisor of the local stack: one detached process that starts Neo4j, the broker, a worker and the API, and keeps
-them up.
+"""The supervisor of the local stack: one detached process that starts Neo4j, the broker, two workers and the API, and
+keeps them up.
 
 Ports are chosen free, so that two folders' stacks don't collide. External services in the settings have no child here.
 """
@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from graphdb.local import LocalNeo4j, free_port
-from workers import local
+from workers import local, processes
 from workers.local_stack import GRACE, START_TIMEOUT, StackError, tail
 from workers.settings import Settings
 
 _TRIES = 3
+_ORDER_NEW = ("valkey", "neo4j"), ("worker", "api", "trainer")
+_ORDER = ("valkey", "neo4j", "api", "worker", "trainer"), ()
 _TAKEN = ("already in use", "Address in use", "BindException")  # as Neo4j and the broker put it
 
 
@@ -65,7 +67,12 @@ class Supervisor:
         self.commands["api"] = [python, "-m", "uvicorn", "api.app:create_app", "--factory", "--fd", fd]
         self.commands["worker"] = [
             *(python, "-m", "celery", "--app", "workers.app", "worker", "--loglevel", "WARNING"),
-            *("--queues", "cpu,gpu.infer,gpu.train", "--concurrency", "1", "--without-mingle", "--without-gossip"),
+            *("--queues", "cpu,gpu.infer", "--concurrency", "1", "--without-mingle", "--without-gossip"),
+        ]
+        self.commands["trainer"] = [  # of its own, as whoever watches a training does nothing else
+            *(python, "-m", "celery", "--app", "workers.app", "worker", "--loglevel", "WARNING", "--pool", "threads"),
+            *("--queues", "gpu.train", "--concurrency", "1", "--without-mingle", "--without-gossip"),
+            *("--hostname", "trainer@%h"),
         ]
 
     def run(self) -> None:
@@ -94,7 +101,7 @@ class Supervisor:
 
     def _start_children(self) -> None:
         is_new = self.neo4j is not None and self.neo4j.is_new
-        first, then = (("valkey", "neo4j"), ("worker", "api")) if is_new else (("valkey", "neo4j", "api", "worker"), ())
+        first, then = _ORDER_NEW if is_new else _ORDER
         for name in first:
             self._spawn(name)
         self._write()
@@ -172,7 +179,7 @@ class Supervisor:
 
     def _stop_children(self) -> None:
         """The worker and the API first, then what they need."""
-        for names in (("api", "worker"), ("valkey", "neo4j")):
+        for names in (("api", "worker", "trainer"), ("valkey", "neo4j")):
             living = [self.children[n] for n in names if n in self.children]
             for child in living:
                 with suppress(OSError):
@@ -182,6 +189,7 @@ class Supervisor:
                 with suppress(subprocess.TimeoutExpired):
                     child.wait(max(0.1, deadline - time.monotonic()))
                 _kill_group(child.pid)
+        processes.stop_all(self.home / "tuning", GRACE)
 
 
 def _listen(usual: int) -> socket.socket:

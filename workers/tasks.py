@@ -27,3 +27,15 @@ def induce(job_id: str) -> None:
 def qra(job_id: str) -> None:
     """Sample a QRA data set."""
     _work(job_id, "qra")
+
+
+@app.task(name="stsg.rehearse")
+def rehearse(job_id: str) -> None:
+    """Tell what a training would take."""
+    _work(job_id, "rehearse")
+
+
+@app.task(name="stsg.train")
+def train(job_id: str) -> None:
+    """Watch over a training, whose process is its own."""
+    _work(job_id, "train")

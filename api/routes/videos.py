@@ -52,7 +52,7 @@ _STATUS = {"empty_file": 400, "not_a_video": 400, "forbidden_format": 415, "no_v
 @router.post("", status_code=201, openapi_extra=_BODY, responses=problem_responses(400, 408, 411, 413, 415, 422))
 async def add_video(service: ServiceDep, request: Request, response: Response) -> Video:
     """Take a video in: 201, or 200 where it is known; with `process=true` its graph is made too, 202."""
-    with _scratch(service) as folder:
+    with scratch(service) as folder:
         received = await receive_file(request, folder / "upload", service.settings.max_upload_bytes)
         wanted = _wanted({**dict(request.query_params), **received.fields})
         if wanted is not None:
@@ -70,7 +70,8 @@ async def add_video(service: ServiceDep, request: Request, response: Response) -
 
 
 @contextmanager
-def _scratch(service: Service) -> Iterator[Path]:
+def scratch(service: Service) -> Iterator[Path]:
+    """A folder that is gone in the end; not in memory, as the system's own may be."""
     parent = service.settings.home / "scratch"
     parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=parent) as folder:

@@ -1,0 +1,252 @@
+"""Trainings watched over by workers that come and go; the process is a stand-in that keeps the contract of its folder."""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from neo4j import Driver
+
+from graphdb import jobs, records
+from graphdb.jobs import Job
+from tests.workers.test_flows import Desk
+from trainer.world.files import Rendered, render_with_truth
+from workers import flows, models, processes, training, tuning, uploads
+from workers.processes import TrainingProcess
+from workers.storage import model_folder
+from workers.training_folder import folder_of
+
+STAGES = ("split", "induce", "qra", "train", "rehearse")
+STAND_IN = Path(__file__).with_name("stand_in.py")
+
+
+class TrainingDesk(Desk):
+    """A desk that trains with the stand-in; `watch` works a job off in a thread, as a worker would."""
+
+    def __init__(self, driver: Driver, folder: Path, world: Path) -> None:
+        super().__init__(driver, folder, world)
+        settings = self.service.settings
+        self.service.settings = settings.model_copy(update={"home": folder, "lease_seconds": 2.0, "max_attempts": 2})
+        self.rows = ""
+        self.threads: list[threading.Thread] = []
+
+    def start(self, **wish: Any) -> Job:
+        spec = {"max_steps": 20, "save_every": 5} | wish.pop("spec", {})
+        job, _ = tuning.start(self.service, tuning.Wish(model="tiny", training_file=self.rows, spec=spec, **wish))
+        return job
+
+    def watch(self, id: str) -> threading.Thread:
+        thread = threading.Thread(target=flows.work, args=(self.service, id, "test", STAGES))
+        thread.start()
+        self.threads.append(thread)
+        return thread
+
+    def job(self, id: str) -> Job:
+        job = jobs.get(self.service.driver, id)
+        assert job
+        return job
+
+    def process(self, id: str) -> TrainingProcess:
+        return TrainingProcess(folder_of(self.service, id))
+
+    def until(self, id: str, good: Callable[[Job], bool], seconds: float = 30) -> Job:
+        deadline = time.monotonic() + seconds
+        while not good(job := self.job(id)):
+            assert time.monotonic() < deadline, job
+            time.sleep(0.05)
+        return job
+
+    def weights(self, model: str) -> str:
+        return self.service.storage.read(f"{model_folder(model)}/weights").decode()
+
+    def told(self, id: str, event: str) -> list[str]:
+        found = [e["data"] for e in jobs.events(self.service.driver, id, limit=1000)]
+        return [row["message"] for row in found if row.get("event") == event]
+
+
+@pytest.fixture(scope="module")
+def video(world: Path) -> Rendered:
+    return render_with_truth(5, world)
+
+
+@pytest.fixture
+def desk(
+    driver: Driver, tmp_path: Path, world: Path, video: Rendered, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[TrainingDesk]:
+    def command(folder: Path, processes: int = 1, *, dry_run: bool = False) -> list[str]:
+        return [sys.executable, str(STAND_IN), str(folder), *(["--dry-run"] if dry_run else [])]
+
+    monkeypatch.setattr(processes, "command", command)
+    desk = TrainingDesk(driver, tmp_path, world)
+    desk.add(video, tmp_path)
+    desk.rows = upload(desk, [{"question": "q", "answer": "a", "video_id": video.video_id, "home": str(tmp_path)}])
+    yield desk
+    for job in jobs.list_jobs(driver, "Tuning", limit=100):
+        tuning.stop(desk.service, job["id"], "cancelled")
+    for thread in desk.threads:
+        thread.join(20)
+    processes.stop_all(tmp_path / "tuning", 5)
+    for job in jobs.list_jobs(driver, "Tuning", limit=100):
+        jobs.stop(driver, job["id"], "cancelled")
+        tuning.delete(desk.service, job["id"])
+    for kind in ("Model", "File"):
+        for record in records.find(driver, kind, limit=100):  # type: ignore[arg-type]
+            records.delete(driver, kind, record["id"])  # type: ignore[arg-type]
+
+
+def upload(desk: TrainingDesk, rows: list[dict[str, Any]]) -> str:
+    file = desk.service.settings.home / "rows.jsonl"
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    file.write_text(text)
+    sha256 = flows.digest(text) * 3
+    return str(uploads.add(desk.service, file, name="rows.jsonl", sha256=sha256, purpose="fine-tune")["id"])
+
+
+def test_a_training_becomes_a_model_with_its_lineage(desk: TrainingDesk, video: Rendered) -> None:
+    job = desk.start(suffix="first try")
+    assert desk.start(suffix="first try")["id"] == job["id"]
+    desk.watch(job["id"]).join(60)
+    done = desk.job(job["id"])
+    assert done["state"] == "succeeded", done["error"]
+    assert done["result"]["model"] == f"ft:tiny:first-try:{job['id'].removeprefix('ftjob-')}"
+    record = records.get(desk.service.driver, "Model", done["result"]["model"])
+    assert record and record["lineage"]["training_file"] == desk.rows and record["lineage"]["base"] == "tiny"
+    assert record["lineage"]["code"] == models.code_version() and record["lineage"]["spec"]["max_steps"] == 20
+    assert models.spec_of(desk.service.settings, desk.service.driver, desk.service.storage, record["id"]).startswith(
+        "hf:"
+    )
+    kept = records.find(desk.service.driver, "Model", limit=10, job_id=job["id"], only="checkpoint")
+    assert sorted(r["metrics"]["step"] for r in kept) == [5, 10, 15, 20]
+    assert all(r["metrics"]["validation"] == {"1": {"count": 4, "correct": 3}} for r in kept)
+    events = jobs.events(desk.service.driver, job["id"], limit=1000)
+    losses = [e["data"]["step"] for e in events if e["type"] == "metrics" and "loss" in e["data"]]
+    assert losses == list(range(1, 21)) and done["progress"]["step"] == 20
+    assert not folder_of(desk.service, job["id"]).exists()
+
+
+def test_a_worker_that_dies_leaves_the_training_to_the_next(desk: TrainingDesk) -> None:
+    calm = desk.start(spec={"max_steps": 60})
+    desk.watch(calm["id"]).join(60)
+    job = desk.start(spec={"max_steps": 60}, suffix="other")
+    desk.watch(job["id"])
+    desk.until(job["id"], lambda j: j["done"] > 3)
+    held = desk.job(job["id"])
+    jobs.update(desk.service.driver, jobs.Lease(job["id"], held["fence"]), lease_until=0.0)
+    pid = json.loads((folder_of(desk.service, job["id"]) / "process.json").read_text())["pid"]
+    second = desk.watch(job["id"])  # takes the lapsed lease; the first one sees that and goes
+    desk.until(job["id"], lambda j: j["fence"] > held["fence"])
+    assert desk.process(job["id"]).alive()
+    assert json.loads((folder_of(desk.service, job["id"]) / "process.json").read_text())["pid"] == pid
+    second.join(60)
+    done = desk.job(job["id"])
+    assert done["state"] == "succeeded" and desk.told(job["id"], "attached")
+    assert len(desk.told(job["id"], "begun")) == 1
+    assert desk.weights(done["result"]["model"]) == desk.weights(desk.job(calm["id"])["result"]["model"])
+
+
+def test_a_killed_process_goes_on_from_its_last_checkpoint(desk: TrainingDesk) -> None:
+    calm = desk.start(spec={"max_steps": 40})
+    desk.watch(calm["id"]).join(60)
+    job = desk.start(spec={"max_steps": 40}, suffix="killed")
+    thread = desk.watch(job["id"])
+    desk.until(job["id"], lambda j: j["done"] > 8)
+    pid = json.loads((folder_of(desk.service, job["id"]) / "process.json").read_text())["pid"]
+    os.kill(pid, signal.SIGKILL)
+    thread.join(60)
+    done = desk.job(job["id"])
+    assert done["state"] == "succeeded" and desk.told(job["id"], "restarted")
+    assert len(desk.told(job["id"], "begun")) == 2 and desk.told(job["id"], "begun")[1] != "Begun at step 0."
+    assert desk.weights(done["result"]["model"]) == desk.weights(desk.job(calm["id"])["result"]["model"])
+
+
+def test_pause_resume_and_cancel_end_with_a_checkpoint(desk: TrainingDesk) -> None:
+    job = desk.start(spec={"max_steps": 400, "save_every": 1000})
+    desk.watch(job["id"])
+    desk.until(job["id"], lambda j: j["done"] > 3)
+    tuning.stop(desk.service, job["id"], "paused")
+    paused = desk.until(job["id"], lambda j: j["state"] == "paused", 5)
+    at = paused["result"]["step"]
+    assert paused["result"]["checkpoint"].endswith(f":ckpt-step-{at}") and desk.weights(paused["result"]["checkpoint"])
+    assert tuning.resume(desk.service, job["id"])
+    desk.watch(job["id"])
+    desk.until(job["id"], lambda j: j["done"] > at)
+    begun = time.monotonic()
+    tuning.stop(desk.service, job["id"], "cancelled")
+    done = desk.until(job["id"], lambda j: j["state"] == "cancelled", 5)
+    assert time.monotonic() - begun < 5 and not desk.process(job["id"]).alive()
+    assert desk.weights(done["result"]["checkpoint"]) and done["result"]["step"] > at
+    assert tuning.stop(desk.service, job["id"], "paused") is None
+
+
+@pytest.mark.parametrize(("how", "code"), [("die", "process_died"), ("nan", "nan_loss")])
+def test_a_training_that_can_not_go_on_fails_with_its_last_checkpoint(desk: TrainingDesk, how: str, code: str) -> None:
+    job = desk.start(spec={"instruction_answer": how})
+    desk.watch(job["id"]).join(60)
+    done = desk.job(job["id"])
+    assert (done["state"], done["error"]["code"]) == ("failed", code) and done["error"]["remedy"]
+    assert done["result"]["checkpoint"].endswith(":ckpt-step-5") and desk.weights(done["result"]["checkpoint"])
+
+
+def test_a_process_that_hangs_is_started_again(desk: TrainingDesk) -> None:
+    desk.service.settings = desk.service.settings.model_copy(update={"training_silence_seconds": 1.0})
+    job = desk.start(spec={"instruction_answer": "hang"})
+    desk.watch(job["id"]).join(60)
+    assert desk.state(job["id"]) == "succeeded" and desk.told(job["id"], "silent")
+
+
+def test_a_worker_that_ends_well_leaves_the_training_alone(desk: TrainingDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "ENDING", threading.Event())
+    job = desk.start(spec={"max_steps": 400})
+    thread = desk.watch(job["id"])
+    desk.until(job["id"], lambda j: j["done"] > 3)
+    training.ENDING.set()
+    thread.join(5)
+    assert not thread.is_alive() and desk.process(job["id"]).alive()
+    training.ENDING.clear()
+    desk.watch(job["id"])
+    desk.until(job["id"], lambda j: bool(desk.told(job["id"], "attached")))
+    processes.stop_all(desk.service.settings.home / "tuning", 5)  # as `stsg down` does
+    desk.until(job["id"], lambda j: bool(desk.told(job["id"], "restarted")))
+
+
+def test_a_dry_run_tells_what_it_takes_and_leaves_nothing(desk: TrainingDesk) -> None:
+    wish = tuning.Wish(model="tiny", training_file=desk.rows, spec={"max_steps": 20})
+    job = tuning.rehearse(desk.service, wish)
+    flows.work(desk.service, job["id"], "test", STAGES)
+    assert desk.job(job["id"])["result"] == {"samples": 3, "steps": 20}
+    assert not folder_of(desk.service, job["id"]).exists()
+    jobs.delete(desk.service.driver, job["id"])
+
+
+def test_videos_that_are_gone_are_told_before_anything_starts(desk: TrainingDesk, video: Rendered) -> None:
+    lost = upload(desk, [{"id": "r1", "question": "q", "answer": "a", "video_id": "vid_gone", "run_id": "run_gone"}])
+    desk.rows = lost
+    job = desk.start()
+    desk.watch(job["id"]).join(30)
+    done = desk.job(job["id"])
+    assert done["error"]["code"] == "no_frames" and "r1" in done["error"]["detail"] and done["error"]["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("wish", "field"),
+    [
+        ({"model": "nobody"}, "model"),
+        ({"model": "perfect"}, "model"),
+        ({"training_file": "file-none"}, "training_file"),
+        ({"training_file": "../../etc/passwd"}, "training_file"),
+        ({"validation_file": "qra_none"}, "validation_file"),
+        ({"spec": {"lambda_rationale": -1}}, "method.step.lambda_rationale"),
+        ({"spec": {"lora": {"rank": 0}}}, "method.step.lora.rank"),
+        ({"spec": {"frame": 8}}, "method.step.frame"),
+    ],
+)
+def test_a_wrong_wish_names_its_field(desk: TrainingDesk, wish: dict[str, Any], field: str) -> None:
+    with pytest.raises(tuning.WrongField) as found:
+        tuning.start(desk.service, tuning.Wish(**{"model": "tiny", "training_file": desk.rows} | wish))
+    assert found.value.field == field and found.value.remedy
