@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -40,19 +40,31 @@ class HuggingFaceVideoLLM:
     """A checkpoint of any AutoModelForImageTextToText class."""
 
     def __init__(self, source: str, *, batch: int = 64, share: bool | None = None) -> None:
-        self.name = f"hf:{source}"
-        self._batch = batch
-        self._share = share  # None until it is known whether sharing gives the same
-        self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        dtype = torch.bfloat16 if self._device == "cuda" else torch.float32
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        dtype = torch.bfloat16 if device == "cuda" else torch.float32
         trusted = source in os.environ.get("STSG_TRUST_REMOTE_CODE", "").split(",")
-        self._network = AutoModelForImageTextToText.from_pretrained(
+        network = AutoModelForImageTextToText.from_pretrained(
             source, dtype=dtype, use_safetensors=True, trust_remote_code=trusted
-        ).to(self._device)
-        self._network.eval()
+        ).to(device)
+        network.eval()
         processor = AutoProcessor.from_pretrained(source, trust_remote_code=trusted)
         file = Path(source) / "stsg.json"
         ways = Ways(**json.loads(file.read_text())) if file.is_file() else Ways()
+        self._hold(f"hf:{source}", network, processor, ways)
+        self._batch = batch
+        self._share = share  # None until it is known whether sharing gives the same
+
+    @classmethod
+    def holding(cls, network: Any, processor: Any, ways: Ways) -> Self:
+        """A network that is loaded already, such as one in training."""
+        made = cls.__new__(cls)
+        made._hold("hf:", network, processor, ways)
+        made._batch, made._share = 64, None
+        return made
+
+    def _hold(self, name: str, network: Any, processor: Any, ways: Ways) -> None:
+        self.name = name
+        self._network, self._device = network, network.device.type
         self.prompt_set, self.advice = ways.prompts, ways.advice
         self._prompter = Prompter(processor, ways, self._network.dtype)
         self._tokenizer = processor.tokenizer
