@@ -23,6 +23,7 @@ from model.backends.hf_prompts import Prompt, Prompter, Ways
 from model.video_llm import Reply, Request, VideoLLMError
 
 log = logging.getLogger(__name__)
+_FRAMES = {"llava_next_video": "video", "video_llava": "video"}  # trained on videos, of few tokens a frame
 _WORTH_SHARING = 512  # tokens saved from which on a batch of its own is cheaper than repeating the prefix
 
 
@@ -39,10 +40,13 @@ class _State:
 class HuggingFaceVideoLLM:
     """A checkpoint of any AutoModelForImageTextToText class."""
 
-    def __init__(self, source: str, *, batch: int = 64, share: bool | None = None) -> None:
+    def __init__(
+        self, source: str, *, batch: int = 64, share: bool | None = None, worth_sharing: int = _WORTH_SHARING
+    ) -> None:
         self.name = f"hf:{source}"
         self._batch = batch
         self._share = share  # None until it is known whether sharing gives the same
+        self._worth_sharing = worth_sharing
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         dtype = torch.bfloat16 if self._device == "cuda" else torch.float32
         trusted = source in os.environ.get("STSG_TRUST_REMOTE_CODE", "").split(",")
@@ -52,13 +56,20 @@ class HuggingFaceVideoLLM:
         self._network.eval()
         processor = AutoProcessor.from_pretrained(source, trust_remote_code=trusted)
         file = Path(source) / "stsg.json"
-        ways = Ways(**json.loads(file.read_text())) if file.is_file() else Ways()
+        told = json.loads(file.read_text()) if file.is_file() else {}
+        usual = {"frames": _FRAMES.get(self._network.config.model_type, "images")}
+        ways = Ways(**(usual | told))
         self.prompt_set, self.advice = ways.prompts, ways.advice
         self._prompter = Prompter(processor, ways, self._network.dtype)
         self._tokenizer = processor.tokenizer
         self._mrope = hasattr(self._network.model, "get_rope_index")
         ends = self._network.generation_config.eos_token_id
         self._ends = torch.tensor(ends if isinstance(ends, list) else [ends], device=self._device)
+
+    @property
+    def shares(self) -> bool:
+        """Whether prompts about the same frames are known to share their visual prefix."""
+        return bool(self._share)
 
     @torch.inference_mode()
     def answer(self, requests: Sequence[Request]) -> list[Reply]:
@@ -78,7 +89,7 @@ class HuggingFaceVideoLLM:
         plain: dict[tuple[Any, ...], list[Prompt]] = {}
         for group in by_frames.values():
             saved = group[0].prefix * (len(group) - 1)
-            if saved >= _WORTH_SHARING and self._may_share(group[0]):
+            if saved >= self._worth_sharing and self._may_share(group[0]):
                 yield group, True
                 continue
             for p in group:

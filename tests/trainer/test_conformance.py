@@ -1,0 +1,35 @@
+"""The classes that are promised to work do, and one that does not says why."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from trainer.conformance.checkpoints import FAMILIES, Family, build
+from trainer.conformance.checks import CHECKS, OK, check_own, conformance, table
+
+BY_NAME = {f.name: f for f in FAMILIES}
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize(
+    "family", [BY_NAME[name] for name in ("SmolVLM2", "InternVL3", "Video-LLaVA")], ids=lambda f: f.name
+)
+def test_a_class_conforms(family: Family) -> None:
+    [found] = conformance([family])
+    assert found.results == dict.fromkeys(CHECKS, OK)
+
+
+def test_a_class_that_cannot_says_why(tmp_path: Path) -> None:
+    deaf = replace(BY_NAME["LLaVA-OneVision"], template="{% for m in messages %}{% endfor %}<|im_start|>")
+    build(deaf, tmp_path)
+    found = check_own(tmp_path)
+    assert found.results["one frame"] != OK and not found.passed
+    told = table([found])
+    assert f"| {tmp_path.name} | no |" in told and f"* {tmp_path.name}, one frame: " in told
+    assert not (tmp_path / "stsg.json").exists()
