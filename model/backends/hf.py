@@ -37,6 +37,13 @@ class _State:
     position: Tensor  # B, of the next token
 
 
+def load_ways(source: str, model_type: str) -> Ways:
+    """How a checkpoint wants to be asked: its `stsg.json`, else what is usual for its class."""
+    file = Path(source) / "stsg.json"
+    told = json.loads(file.read_text()) if file.is_file() else {}
+    return Ways(**({"frames": _FRAMES.get(model_type, "images")} | told))
+
+
 class HuggingFaceVideoLLM:
     """A checkpoint of any AutoModelForImageTextToText class."""
 
@@ -55,10 +62,7 @@ class HuggingFaceVideoLLM:
         ).to(self._device)
         self._network.eval()
         processor = AutoProcessor.from_pretrained(source, trust_remote_code=trusted)
-        file = Path(source) / "stsg.json"
-        told = json.loads(file.read_text()) if file.is_file() else {}
-        usual = {"frames": _FRAMES.get(self._network.config.model_type, "images")}
-        ways = Ways(**(usual | told))
+        ways = load_ways(source, self._network.config.model_type)
         self.prompt_set, self.advice = ways.prompts, ways.advice
         self._prompter = Prompter(processor, ways, self._network.dtype)
         self._tokenizer = processor.tokenizer

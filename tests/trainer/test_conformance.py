@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from model.backends import SpecError
+from model.backends.hf import HuggingFaceVideoLLM
 from trainer.conformance.checkpoints import FAMILIES, Family, build
 from trainer.conformance.checks import CHECKS, OK, check_own, conformance, table
+from trainer.conformance.fit import fit
 
 BY_NAME = {f.name: f for f in FAMILIES}
 
@@ -33,3 +36,14 @@ def test_a_class_that_cannot_says_why(tmp_path: Path) -> None:
     told = table([found])
     assert f"| {tmp_path.name} | no |" in told and f"* {tmp_path.name}, one frame: " in told
     assert not (tmp_path / "stsg.json").exists()
+
+
+def test_what_a_model_needs_is_known_before_it_is_loaded(tmp_path: Path) -> None:
+    build(BY_NAME["SmolVLM2"], tmp_path)
+    found = fit(f"hf:{tmp_path}", measure=False)
+    llm = HuggingFaceVideoLLM(str(tmp_path))
+    assert found.parameters == sum(p.numel() for p in llm._network.parameters())
+    assert found.fits and found.seconds_per_clip is None
+    assert found.tokens_per_frame and found.tokens_per_clip and found.tokens_per_frame < found.tokens_per_clip
+    with pytest.raises(SpecError, match=r"config\.json"):
+        fit(f"hf:{tmp_path}/nowhere")
