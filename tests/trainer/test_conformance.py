@@ -47,3 +47,9 @@ def test_what_a_model_needs_is_known_before_it_is_loaded(tmp_path: Path) -> None
     assert found.tokens_per_frame and found.tokens_per_clip and found.tokens_per_frame < found.tokens_per_clip
     with pytest.raises(SpecError, match=r"config\.json"):
         fit(f"hf:{tmp_path}/nowhere")
+
+
+def test_the_readme_has_a_row_for_each_class_and_a_column_for_each_check() -> None:
+    text = (Path(__file__).parents[2] / "model" / "README.md").read_text()
+    assert f"| class | {' | '.join(CHECKS)} |" in text
+    assert all(f"| {name} | {' | '.join(['yes'] * len(CHECKS))} |" in text for name in BY_NAME)
