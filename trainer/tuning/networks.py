@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
+from model.backends.hf import load_ways
 from model.backends.hf_prompts import Ways
 from trainer.tuning.checkpoints import STATE
 from trainer.tuning.spec import TuningError, TuningSpec
@@ -29,12 +30,9 @@ class Tuned:
     network: Any  # the ordinary class; adapters, if any, are inside
     trained: Any  # what the trainer holds: the network, or peft's wrapper of it
     processor: Any
-    ways: Mapping[str, Any]  # the base's stsg.json, with the size of frames that is trained on
+    ways: Ways  # how it is asked
+    told: Mapping[str, Any]  # the base's stsg.json, with the size of frames that is trained on
     base_dtype: torch.dtype
-
-    @property
-    def prompting(self) -> Ways:
-        return Ways(**self.ways)
 
     @property
     def longest(self) -> int | None:
@@ -63,9 +61,10 @@ def open_network(spec: TuningSpec, checkpoint: Path | None = None) -> Tuned:
         detail = f"The base {spec.base} can't be loaded: {e}."
         raise TuningError("unknown_base", "base", detail, "Name a checkpoint that `hf:` loads.") from e
     file = Path(spec.base) / "stsg.json"
-    ways = json.loads(file.read_text()) if file.is_file() else {}
-    ways |= {} if spec.size is None else {"side": spec.size}
-    tuned = Tuned(network, network, processor, ways, _stored_dtype(spec, network, dtype))
+    told = json.loads(file.read_text()) if file.is_file() else {}
+    side = {} if spec.size is None else {"side": spec.size}
+    ways = replace(load_ways(spec.base, network.config.model_type), **side)
+    tuned = Tuned(network, network, processor, ways, told | side, _stored_dtype(spec, network, dtype))
     if spec.lora is not None:
         _add_adapters(tuned, spec, checkpoint)
     return tuned
@@ -123,8 +122,8 @@ def save_network(tuned: Tuned, folder: Path) -> None:
     state = merged(tuned) if isinstance(tuned.trained, PeftModel) else None
     tuned.network.save_pretrained(folder, state_dict=state)
     tuned.processor.save_pretrained(folder)
-    if tuned.ways:
-        (folder / "stsg.json").write_text(json.dumps(tuned.ways) + "\n")
+    if tuned.told:
+        (folder / "stsg.json").write_text(json.dumps(tuned.told) + "\n")
 
 
 def save_adapters(tuned: Tuned, folder: Path) -> None:

@@ -43,7 +43,7 @@ class RationaleTrainer(SFTTrainer):  # type: ignore[misc]
         validation: Validation,
     ) -> None:
         self.spec, self.tuned, self.journal, self.stop, self.validation = spec, tuned, journal, stop, validation
-        self.encoder = Encoder(spec, tuned.processor, tuned.prompting, tuned.network.dtype, tuned.longest)
+        self.encoder = Encoder(spec, tuned.processor, tuned.ways, tuned.network.dtype, tuned.longest)
         self.shared, self.due = spec.shared_prefix, False
         self.random_state: tuple[Any, ...] = ()
         self.parts = torch.zeros(3, dtype=torch.float64)  # L_answer, L_rationale and tokens of the step so far

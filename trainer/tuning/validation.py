@@ -34,7 +34,7 @@ class Validation:
         if not self._samples:
             return {}
         self._tuned.trained.eval()
-        model = HuggingFaceVideoLLM.holding(self._tuned.network, self._tuned.processor, self._tuned.prompting)
+        model = HuggingFaceVideoLLM.holding(self._tuned.network, self._tuned.processor, self._tuned.ways)
         own = self._samples[accelerator.process_index :: accelerator.num_processes]
         kinds = sorted({s.steps for s in self._samples})
         counts = torch.zeros(len(kinds), 2, device=accelerator.device)
