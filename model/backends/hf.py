@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -23,6 +23,7 @@ from model.backends.hf_prompts import Prompt, Prompter, Ways
 from model.video_llm import Reply, Request, VideoLLMError
 
 log = logging.getLogger(__name__)
+_FRAMES = {"llava_next_video": "video", "video_llava": "video"}  # trained on videos, of few tokens a frame
 _WORTH_SHARING = 512  # tokens saved from which on a batch of its own is cheaper than repeating the prefix
 
 
@@ -36,29 +37,54 @@ class _State:
     position: Tensor  # B, of the next token
 
 
+def load_ways(source: str, model_type: str) -> Ways:
+    """How a checkpoint wants to be asked: its `stsg.json`, else what is usual for its class."""
+    file = Path(source) / "stsg.json"
+    told = json.loads(file.read_text()) if file.is_file() else {}
+    return Ways(**({"frames": _FRAMES.get(model_type, "images")} | told))
+
+
 class HuggingFaceVideoLLM:
     """A checkpoint of any AutoModelForImageTextToText class."""
 
-    def __init__(self, source: str, *, batch: int = 64, share: bool | None = None) -> None:
-        self.name = f"hf:{source}"
+    def __init__(
+        self, source: str, *, batch: int = 64, share: bool | None = None, worth_sharing: int = _WORTH_SHARING
+    ) -> None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        dtype = torch.bfloat16 if device == "cuda" else torch.float32
+        trusted = source in os.environ.get("STSG_TRUST_REMOTE_CODE", "").split(",")
+        network = AutoModelForImageTextToText.from_pretrained(
+            source, dtype=dtype, use_safetensors=True, trust_remote_code=trusted
+        ).to(device)
+        network.eval()
+        processor = AutoProcessor.from_pretrained(source, trust_remote_code=trusted)
+        self._hold(f"hf:{source}", network, processor, load_ways(source, network.config.model_type))
         self._batch = batch
         self._share = share  # None until it is known whether sharing gives the same
-        self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        dtype = torch.bfloat16 if self._device == "cuda" else torch.float32
-        trusted = source in os.environ.get("STSG_TRUST_REMOTE_CODE", "").split(",")
-        self._network = AutoModelForImageTextToText.from_pretrained(
-            source, dtype=dtype, use_safetensors=True, trust_remote_code=trusted
-        ).to(self._device)
-        self._network.eval()
-        processor = AutoProcessor.from_pretrained(source, trust_remote_code=trusted)
-        file = Path(source) / "stsg.json"
-        ways = Ways(**json.loads(file.read_text())) if file.is_file() else Ways()
+        self._worth_sharing = worth_sharing
+
+    @classmethod
+    def holding(cls, network: Any, processor: Any, ways: Ways) -> Self:
+        """A network that is loaded already, such as one in training."""
+        made = cls.__new__(cls)
+        made._hold("hf:", network, processor, ways)
+        made._batch, made._share, made._worth_sharing = 64, None, _WORTH_SHARING
+        return made
+
+    def _hold(self, name: str, network: Any, processor: Any, ways: Ways) -> None:
+        self.name = name
+        self._network, self._device = network, network.device.type
         self.prompt_set, self.advice = ways.prompts, ways.advice
         self._prompter = Prompter(processor, ways, self._network.dtype)
         self._tokenizer = processor.tokenizer
         self._mrope = hasattr(self._network.model, "get_rope_index")
         ends = self._network.generation_config.eos_token_id
         self._ends = torch.tensor(ends if isinstance(ends, list) else [ends], device=self._device)
+
+    @property
+    def shares(self) -> bool:
+        """Whether prompts about the same frames are known to share their visual prefix."""
+        return bool(self._share)
 
     @torch.inference_mode()
     def answer(self, requests: Sequence[Request]) -> list[Reply]:
@@ -78,7 +104,7 @@ class HuggingFaceVideoLLM:
         plain: dict[tuple[Any, ...], list[Prompt]] = {}
         for group in by_frames.values():
             saved = group[0].prefix * (len(group) - 1)
-            if saved >= _WORTH_SHARING and self._may_share(group[0]):
+            if saved >= self._worth_sharing and self._may_share(group[0]):
                 yield group, True
                 continue
             for p in group:

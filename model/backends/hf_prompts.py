@@ -91,9 +91,14 @@ class Prompter:
         bos = self._processor.tokenizer.bos_token
         return not (bos and text.startswith(bos))
 
-    def _text(self, frames: Sequence[Keyframe], text: str) -> str:
-        for token in self._control:  # a text may quote an earlier reply, and must not speak for the template
+    def without_control(self, text: str) -> str:
+        """The text without the template's own tokens: it may quote an earlier reply, and must not speak for the template."""
+        for token in self._control:
             text = text.replace(token, "")
+        return text
+
+    def _text(self, frames: Sequence[Keyframe], text: str) -> str:
+        text = self.without_control(text)
         if self._as_video(frames):
             content: list[dict[str, str]] = [{"type": "video"}]
         else:

@@ -105,8 +105,13 @@ def dataset_info(name: str, file_name: str) -> dict[str, Any]:
     return {name: {"file_name": file_name, "formatting": "sharegpt", "columns": columns, "tags": tags}}
 
 
+def asked(question: str, instruction: str) -> str:
+    """What a model is asked: the question q under the instruction i of what to give for it."""
+    return f"{question}\n{instruction}"
+
+
 def _asked(example: Example) -> str:
-    return f"{example.question}\n{INSTRUCTIONS[example.part]}"
+    return asked(example.question, INSTRUCTIONS[example.part])
 
 
 def _understood(asked: str) -> tuple[Part, str]:

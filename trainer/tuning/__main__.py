@@ -1,0 +1,31 @@
+"""`python -m trainer.tuning FOLDER` trains what FOLDER asks for, or goes on where a stopped training was."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from trainer.tuning.run import run
+from trainer.tuning.spec import TuningError
+
+
+def main() -> int:
+    """Parse the arguments and run."""
+    parser = argparse.ArgumentParser(prog="python -m trainer.tuning", description=__doc__)
+    parser.add_argument("folder", type=Path, help="spec.json, train.jsonl, validation.jsonl and pictures")
+    parser.add_argument("--dry-run", action="store_true", help="print what it would take, and train nothing")
+    given = parser.parse_args()
+    if not given.dry_run:
+        return run(given.folder)
+    from trainer.tuning.dry_run import estimate
+
+    try:
+        print(json.dumps(estimate(given.folder)))
+    except TuningError as e:
+        print(json.dumps({"error": {"code": e.code, "field": e.field, "detail": e.detail, "remedy": e.remedy}}))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""Checkpoints that are whole or not there: written aside, flushed, renamed; only one with a true `complete.json` counts."""
+
+import errno
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from trainer.tuning.journal import write_json
+from trainer.tuning.spec import TuningError
+
+STATE = "trainer"  # the folder of a checkpoint that only a training that goes on needs
+_DONE = "complete.json"
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_KEPT_STATES = 2
+
+
+def path_of(folder: Path, step: int) -> Path:
+    """Where a step's checkpoint lies."""
+    return folder / "checkpoints" / f"step-{step:06d}"
+
+
+def newest(folder: Path) -> Path | None:
+    """The last whole checkpoint from which a training can go on."""
+    found = sorted((folder / "checkpoints").glob("step-*"), key=step_of, reverse=True)
+    return next((c for c in found if _whole(c) and (c / STATE).is_dir()), None)
+
+
+def step_of(checkpoint: Path) -> int:
+    """The step of a checkpoint's folder."""
+    return int(checkpoint.name.removeprefix("step-"))
+
+
+def _whole(checkpoint: Path) -> bool:
+    try:
+        sizes: dict[str, int] = json.loads((checkpoint / _DONE).read_text())["files"]
+        return all((checkpoint / name).stat().st_size == size for name, size in sizes.items())
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def aside(target: Path) -> Path:
+    """An empty folder in which `target` is written before it gets its name."""
+    part = target.with_name(f".{target.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    return part
+
+
+def settle(part: Path, target: Path) -> None:
+    """Give what was written aside its name, once all of it is on the disk."""
+    _complete(part)
+    for path in [*part.rglob("*"), part]:
+        _flush(path)
+    shutil.rmtree(target, ignore_errors=True)
+    part.rename(target)
+    _flush(target.parent)
+
+
+def _complete(folder: Path) -> None:
+    files = sorted(f for f in folder.rglob("*") if f.is_file() and f.name != _DONE)
+    sizes = {str(f.relative_to(folder)): f.stat().st_size for f in files}
+    write_json(folder / _DONE, {"time": time.time(), "files": sizes})
+
+
+def thin(folder: Path) -> None:
+    """Older checkpoints stay as models, without what only a training that goes on needs."""
+    found = sorted((c for c in (folder / "checkpoints").glob("step-*") if _whole(c)), key=step_of)
+    for checkpoint in found[:-_KEPT_STATES]:
+        shutil.rmtree(checkpoint / STATE, ignore_errors=True)
+        _complete(checkpoint)
+
+
+def guarded(part: Path, write: Callable[[], None]) -> None:
+    """Write into `part`; where that fails, nothing of it stays.
+
+    Raises:
+        TuningError: the disk is full, or can't be written to.
+    """
+    try:
+        write()
+    except Exception as e:
+        shutil.rmtree(part, ignore_errors=True)
+        free = shutil.disk_usage(part.parent).free
+        numbers = [getattr(e, "errno", None), *map(int, re.findall(r"os error (\d+)", str(e)))]
+        remedy = "The checkpoint before it is whole; make room and start again."
+        if any(n in _FULL for n in numbers) or free < 2**20:
+            detail = f"There is no room for a checkpoint: {free // 2**20} MiB are free. {e}."
+            raise TuningError("disk_full", "checkpoints", detail, remedy) from e
+        if isinstance(e, OSError | RuntimeError):
+            raise TuningError("not_written", "checkpoints", f"A checkpoint can't be written: {e}.", remedy) from e
+        raise
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

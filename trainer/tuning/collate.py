@@ -1,0 +1,170 @@
+"""Samples as inputs of a network: the rows that a checkpoint's own processor lays out, and what is learned of them.
+
+A row's prompt is laid out by the same code that asks the finished model, so training and use never differ.
+Shape suffixes: R rows of a batch, T tokens.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image as Pillow
+from torch import Tensor
+
+from model.backends.hf_prompts import Prompt, Prompter, Ways
+from model.rationale.formats import asked
+from model.stsg import Keyframe
+from model.video_llm import Request
+from trainer.tuning.data import Sample
+from trainer.tuning.loss import NO_TERM
+from trainer.tuning.spec import TuningError, TuningSpec
+
+IGNORE = -100  # label of a token that is not learned
+PADDING = -1  # segment of a token that only fills a row up
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A sample as tokens: its prompts (answer's, and rationale's if there is one) and what is to be said to each."""
+
+    id: str
+    prompts: tuple[Prompt, ...]
+    targets: tuple[list[int], ...]
+
+    @property
+    def common(self) -> int:
+        """How many first tokens all prompts have in common; all media are among them, and each keeps one of its own."""
+        first, most = self.prompts[0].ids, min(len(p.ids) for p in self.prompts) - 1
+        same = (all(p.ids[i] == first[i] for p in self.prompts) for i in range(most))
+        return next((i for i, equal in enumerate(same) if not equal), most)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all rows, each with its own prefix."""
+        return sum(len(p.ids) + len(t) for p, t in zip(self.prompts, self.targets, strict=True))
+
+
+class Encoder:
+    """Lays samples out with a checkpoint's processor, the way its `stsg.json` asks for."""
+
+    def __init__(self, spec: TuningSpec, processor: Any, ways: Ways, dtype: torch.dtype, longest: int | None) -> None:
+        self._instructions = (spec.instruction_answer, spec.instruction_rationale)
+        self._prompter = Prompter(processor, ways, dtype)
+        self._processor = processor
+        self._longest = longest
+
+    def encode(self, sample: Sample) -> Encoded:
+        """The sample's tokens and media.
+
+        Raises:
+            TuningError: a picture that can't be read, or more tokens than the model takes. Nothing is ever cut off.
+        """
+        frames = keyframes(sample)
+        said = (sample.answer, sample.rationale) if sample.rationale else (sample.answer,)
+        texts = [asked(sample.question, i) for i in self._instructions[: len(said)]]
+        prompts = self._prompter.prompts([Request("tuning", text, frames) for text in texts])
+        targets = tuple(self._target(text, target) for text, target in zip(texts, said, strict=True))
+        encoded = Encoded(sample.id, tuple(prompts), targets)
+        longest = max(len(p.ids) + len(t) for p, t in zip(prompts, targets, strict=True))
+        if self._longest is not None and longest > self._longest:
+            detail = f"{sample.id} takes {longest} tokens, and the model {self._longest}."
+            raise TuningError("too_long", sample.id, detail, "Show fewer or smaller frames (frames, size).")
+        return encoded
+
+    def _target(self, text: str, target: str) -> list[int]:
+        """Tokens of a reply with what ends it in the checkpoint's chat template."""
+        tokenizer = self._processor.tokenizer
+        clean = self._prompter.without_control(target)
+        user = {"role": "user", "content": [{"type": "text", "text": self._prompter.without_control(text)}]}
+        reply = {"role": "assistant", "content": [{"type": "text", "text": clean}]}
+        template = self._processor.apply_chat_template
+        before = template([user], tokenize=False, add_generation_prompt=True)
+        whole = template([user, reply], tokenize=False)
+        said = whole.removeprefix(before)
+        if said == whole or not said.startswith(clean):  # a template that adds to the prompt while generating
+            said = clean + tokenizer.eos_token
+        ids: list[int] = tokenizer(said, add_special_tokens=False)["input_ids"]
+        return ids
+
+
+def keyframes(sample: Sample) -> tuple[Keyframe, ...]:
+    """The sample's pictures.
+
+    Raises:
+        TuningError: one can't be read.
+    """
+    frames = []
+    for file, t in zip(sample.frames, sample.times, strict=True):
+        try:
+            with Pillow.open(file) as picture:
+                image = np.asarray(picture.convert("RGB"))
+        except (OSError, ValueError) as e:
+            remedy = "Put a whole picture there, or leave the row out."
+            detail = f"{sample.id}: the picture {file.name} can't be read: {e}."
+            raise TuningError("frames_gone", sample.id, detail, remedy) from e
+        frames.append(Keyframe(f"{file}:{round(t * 1000):09d}", t, image))
+    return tuple(frames)
+
+
+def collate(samples: Sequence[Encoded], pad: int, *, shared: bool) -> dict[str, Tensor]:
+    """A batch, padded on the right: a row for each prompt, or for each sample where rows share their prefix.
+
+    `segments` says what a token belongs to: 0 the prefix of its sample, 1 and more a prompt of it, PADDING.
+    """
+    rows = [row for k, s in enumerate(samples) for row in (_shared_row(k, s) if shared else _own_rows(k, s))]
+    length = max(len(row["input_ids"]) for row in rows)
+    fill = {"input_ids": pad, "labels": IGNORE, "terms": NO_TERM, "segments": PADDING, "mm_token_type_ids": 0}
+    batch = {key: torch.tensor([row[key] + [fill[key]] * (length - len(row[key])) for row in rows]) for key in rows[0]}
+    batch["attention_mask"] = (batch["segments"] != PADDING).long()
+    shown = [p.media for s in samples for p in (s.prompts[:1] if shared else s.prompts)]
+    return batch | _joined(shown)
+
+
+def _joined(shown: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    try:
+        return {key: torch.cat([media[key] for media in shown]) for key in shown[0]}
+    except RuntimeError as e:
+        detail = "Frames of several sizes or numbers don't fit into one batch of this model."
+        raise TuningError(
+            "frames_differ", "size", detail, "Set size and as many frames in each row, or batch 1."
+        ) from e
+
+
+def _own_rows(k: int, sample: Encoded) -> list[dict[str, list[int]]]:
+    """A row for each prompt, with the prefix in each."""
+    rows = []
+    for part, (prompt, target) in enumerate(zip(sample.prompts, sample.targets, strict=True)):
+        asked_tokens = len(prompt.ids)
+        row = {
+            "input_ids": prompt.ids + target,
+            "labels": [IGNORE] * asked_tokens + target,
+            "terms": [NO_TERM] * asked_tokens + [2 * k + part] * len(target),
+            "segments": [0] * asked_tokens + [1] * len(target),
+        }
+        if prompt.types is not None:
+            row["mm_token_type_ids"] = prompt.types + [0] * len(target)
+        rows.append(row)
+    return rows
+
+
+def _shared_row(k: int, sample: Encoded) -> list[dict[str, list[int]]]:
+    """One row: the common prefix, then each prompt's own tokens with their target."""
+    cut = sample.common
+    first = sample.prompts[0]
+    row = {
+        "input_ids": first.ids[:cut],
+        "labels": [IGNORE] * cut,
+        "terms": [NO_TERM] * cut,
+        "segments": [0] * cut,
+    }
+    for part, (prompt, target) in enumerate(zip(sample.prompts, sample.targets, strict=True)):
+        own = prompt.ids[cut:]
+        row["input_ids"] = row["input_ids"] + own + target
+        row["labels"] = row["labels"] + [IGNORE] * len(own) + target
+        row["terms"] = row["terms"] + [NO_TERM] * len(own) + [2 * k + part] * len(target)
+        row["segments"] = row["segments"] + [part + 1] * (len(own) + len(target))
+    if first.types is not None:
+        row["mm_token_type_ids"] = first.types[:cut] + [0] * (len(row["input_ids"]) - cut)
+    return [row]

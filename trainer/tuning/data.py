@@ -1,0 +1,118 @@
+"""From rows on disk to the samples of every step; needs no torch."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from random import Random
+from typing import Any
+
+from trainer.tuning.spec import TuningError, TuningSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A question about frames with its answer, and the rationale where there is one (STEP Sec. 3.2: x, q, a, r)."""
+
+    id: str
+    video_id: str
+    question: str
+    answer: str
+    rationale: str
+    steps: int
+    frames: tuple[Path, ...]
+    times: tuple[float, ...]
+
+
+def training_samples(spec: TuningSpec, folder: Path) -> list[Sample]:
+    """What a training learns from: the QRA rows, and the instruction rows of the mixture.
+
+    Raises:
+        TuningError: a file or a row that can't be used, or nothing to learn from.
+    """
+    samples = read_samples(folder, "train.jsonl", spec.frames)
+    if not samples:
+        raise TuningError("no_samples", "train.jsonl", "There is nothing to learn from.", "Give at least one row.")
+    if spec.lambda_rationale == 0:  # then the term is not computed at all: exactly the training on answers
+        samples = [replace(s, rationale="") for s in samples]
+    if spec.mixture is not None and spec.mixture.ratio > 0:
+        earlier = read_samples(folder, "mixture.jsonl", spec.frames)
+        if not earlier:
+            remedy = "Give instruction rows, or leave the mixture out."
+            raise TuningError("no_samples", "mixture.jsonl", "There is nothing to mix in.", remedy)
+        wanted = round(spec.mixture.ratio * len(samples))
+        chosen = order(len(earlier), wanted, f"{spec.seed}:mixture")
+        samples += [replace(earlier[i], rationale="") for i in chosen]  # App. C: L_answer alone
+    return samples
+
+
+def order(count: int, length: int, seed: object) -> list[int]:
+    """`length` indices below `count`: permutation after permutation, always the same for a seed."""
+    made: list[int] = []
+    while len(made) < length:
+        turn = list(range(count))
+        Random(f"{seed}:{len(made) // count}").shuffle(turn)
+        made += turn
+    return made[:length]
+
+
+def read_samples(folder: Path, name: str, most_frames: int) -> list[Sample]:
+    """The rows of a file in the folder; none where there is no such file.
+
+    Raises:
+        TuningError: a row that can't be used, by its line.
+    """
+    file = folder / name
+    if not file.is_file():
+        return []
+    return [_sample(row, folder, f"{name} line {n}", most_frames) for n, row in _rows(file)]
+
+
+def _rows(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    with file.open(encoding="utf-8") as lines:
+        for n, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except ValueError as e:
+                detail = f"{file.name} line {n} is no JSON: {e}."
+                raise TuningError("bad_row", f"{file.name} line {n}", detail, "Write one object a line.") from e
+            if not isinstance(row, dict):
+                detail = f"{file.name} line {n} is no object."
+                raise TuningError("bad_row", f"{file.name} line {n}", detail, "Write one object a line.")
+            yield n, row
+
+
+def _sample(row: Mapping[str, Any], folder: Path, place: str, most_frames: int) -> Sample:
+    for key in ("question", "answer"):
+        if not isinstance(row.get(key), str) or not row[key].strip():
+            raise TuningError("bad_row", place, f"{place} has no {key}.", "Every row needs a question and an answer.")
+    frames, times = _shown(row, folder, place)
+    kept = [len(frames) * (2 * i + 1) // (2 * most_frames) for i in range(most_frames)]  # the middles of equal parts
+    if len(frames) > most_frames:
+        frames, times = tuple(frames[i] for i in kept), tuple(times[i] for i in kept)
+    told = row.get("rationale") or ()
+    rationale = told if isinstance(told, str) else "\n".join(map(str, told))
+    steps = row["steps"] if isinstance(row.get("steps"), int) else 0
+    video = str(row.get("video_id", ""))
+    return Sample(str(row.get("id", place)), video, row["question"], row["answer"], rationale, steps, frames, times)
+
+
+def _shown(row: Mapping[str, Any], folder: Path, place: str) -> tuple[tuple[Path, ...], tuple[float, ...]]:
+    names = row.get("frames") or []
+    if not isinstance(names, Sequence) or isinstance(names, str) or not names:
+        remedy = "Give `frames`, the pictures that the model is to see, in time order."
+        raise TuningError("no_frames", place, f"{place} shows no frames.", remedy)
+    times = row.get("times") or list(range(len(names)))
+    if len(times) != len(names):
+        detail = f"{place} has {len(names)} frames and {len(times)} times."
+        raise TuningError("bad_row", place, detail, "Give a time for each frame.")
+    for name in map(str, names):
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            remedy = "Name pictures inside the folder."
+            raise TuningError("bad_row", place, f"{place} names a picture outside the folder.", remedy)
+        if not (folder / name).is_file():
+            remedy = "Put the picture there, or leave the row out."
+            raise TuningError("frames_gone", place, f"{place}: the picture {name} is gone.", remedy)
+    return tuple(folder / str(name) for name in names), tuple(map(float, times))

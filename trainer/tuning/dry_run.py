@@ -1,0 +1,82 @@
+"""What a training would take, measured on a few samples before anything is spent."""
+
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from trainer.tuning.collate import Encoded, collate
+from trainer.tuning.journal import Journal
+from trainer.tuning.networks import trained_parameters
+from trainer.tuning.run import read_spec
+from trainer.tuning.sft import RationaleTrainer
+from trainer.tuning.start import build_trainer
+from trainer.tuning.stop import Stop
+
+_LOOKED_AT = 64  # samples
+_OPTIMIZER_BYTES = 8  # AdamW's two moments for each trained number
+
+
+def estimate(folder: Path) -> dict[str, Any]:
+    """Samples, tokens a sample, steps, parameters, memory and seconds; nothing in the folder changes.
+
+    Raises:
+        TuningError: whatever would stop the training at its start.
+    """
+    spec = read_spec(folder)
+    trainer = build_trainer(spec, folder, None, Journal(folder, first=False), Stop(folder))
+    samples = trainer.samples
+    looked_at = samples[:: max(1, len(samples) // _LOOKED_AT)][:_LOOKED_AT]
+    encoded = [trainer.encoder.encode(s) for s in looked_at]
+    tokens = [_tokens(e, shared=trainer.shared) for e in encoded]
+    each = trainer.args.per_device_train_batch_size
+    longest = [e for _, e in sorted(zip(tokens, encoded, strict=True), key=lambda pair: -pair[0])]
+    seconds = _seconds(trainer, (longest * each)[:each]) * spec.accumulation
+    steps = spec.steps(len(samples))
+    trained = trained_parameters(trainer.tuned)
+    return {
+        "samples": len(samples),
+        "tokens_per_sample": {"min": min(tokens), "mean": sum(tokens) / len(tokens), "max": max(tokens)},
+        "tokens_counted_on": len(tokens),
+        "shared_prefix": trainer.shared,
+        "steps": steps,
+        "parameters": sum(p.numel() for p in trainer.tuned.trained.parameters()),
+        "parameters_trained": trained,
+        "memory_bytes": _peak() + trained * _OPTIMIZER_BYTES,
+        "device": trainer.args.device.type,
+        "seconds_per_step": seconds,
+        "seconds": seconds * steps,
+    }
+
+
+def _tokens(sample: Encoded, *, shared: bool) -> int:
+    saved = sample.common * (len(sample.prompts) - 1) if shared else 0
+    return sample.tokens - saved
+
+
+def _seconds(trainer: RationaleTrainer, samples: list[Encoded]) -> float:
+    """Seconds of a pass there and back over the longest samples, after one that isn't counted."""
+    pad = trainer.tuned.processor.tokenizer.pad_token_id
+    taken = 0.0
+    for _ in range(2):
+        since = time.perf_counter()
+        trainer.model.train()
+        inputs = trainer._prepare_inputs(collate(samples, pad, shared=trainer.shared))
+        with trainer.compute_loss_context_manager():
+            loss = trainer.compute_loss(trainer.model, inputs)
+        trainer.accelerator.backward(loss)
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        taken = time.perf_counter() - since
+    return taken
+
+
+def _peak() -> int:
+    """The most memory that was held so far, on the device that computes."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

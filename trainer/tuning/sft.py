@@ -1,0 +1,269 @@
+"""TRL's SFTTrainer with the paper's loss, whole checkpoints, and a stop at any moment that loses nothing."""
+
+import random
+import time
+from collections.abc import Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset
+from torch import Tensor
+from transformers import TrainerCallback
+from trl import SFTConfig, SFTTrainer
+
+from trainer.tuning import checkpoints, shared_prefix
+from trainer.tuning.collate import PADDING, Encoder, collate
+from trainer.tuning.data import Sample, order
+from trainer.tuning.journal import Journal
+from trainer.tuning.loss import Losses, step_losses
+from trainer.tuning.networks import Tuned, save_adapters, save_network
+from trainer.tuning.spec import TuningError, TuningSpec
+from trainer.tuning.stop import Stop, Stopped
+from trainer.tuning.validation import Validation
+
+_SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
+_WORKERS = 4  # processes that read pictures while a GPU computes
+
+
+class RationaleTrainer(SFTTrainer):  # type: ignore[misc]
+    """Explicit Rationales Supervision (STEP Sec. 3.2) on any network that `hf:` loads."""
+
+    loss_is_scaled_for_ga = True  # N counts the whole step
+
+    def __init__(
+        self,
+        spec: TuningSpec,
+        tuned: Tuned,
+        samples: list[Sample],
+        journal: Journal,
+        stop: Stop,
+        validation: Validation,
+    ) -> None:
+        self.spec, self.tuned, self.journal, self.stop, self.validation = spec, tuned, journal, stop, validation
+        self.encoder = Encoder(spec, tuned.processor, tuned.ways, tuned.network.dtype, tuned.longest)
+        self.shared, self.due = spec.shared_prefix, False
+        self.random_state: tuple[Any, ...] = ()
+        self.parts = torch.zeros(3, dtype=torch.float64)  # L_answer, L_rationale and tokens of the step so far
+        total = spec.steps(len(samples))
+        self.samples, self._pad = samples, tuned.processor.tokenizer.pad_token_id
+        super().__init__(
+            model=tuned.trained,
+            args=_arguments(spec, total, journal.folder),
+            train_dataset=Dataset.from_dict({"sample": order(len(samples), total * spec.batch, spec.seed)}),
+            data_collator=self._collated,
+            processing_class=tuned.processor,
+            callbacks=[_Steps(self)],
+        )
+
+    def settle_sharing(self) -> None:
+        """Share prefixes only where this class gives the same loss so; found out on the first sample with a rationale."""
+        sample = next((s for s in self.samples if s.rationale), None)
+        if not self.shared or sample is None:
+            self.shared = False
+            return
+        reason = shared_prefix.why_not(self.tuned.network) or self._difference(sample)
+        if reason is not None:
+            self.shared = False
+            self.journal.event("shared_prefix_off", f"Rows don't share their prefixes: {reason}.", level="warning")
+
+    def _difference(self, sample: Sample) -> str | None:
+        try:
+            one, two = (self._loss_of(sample, shared=shared) for shared in (True, False))
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as e:  # noqa: BLE001 # whatever the class can't do, two passes can
+            return f"{type(e).__name__}: {e}"
+        exact = self.tuned.network.dtype == torch.float32 and not self.args.bf16
+        apart = abs(one - two) / max(abs(two), 1e-6)
+        return None if apart <= (1e-5 if exact else 2e-2) else f"the loss differs by {apart:.1e}"
+
+    @torch.no_grad()
+    def _loss_of(self, sample: Sample, *, shared: bool) -> float:
+        batch = collate([self.encoder.encode(sample)], self._pad, shared=shared)
+        self.model.eval()
+        with self.compute_loss_context_manager():
+            return float(self._losses(self.model, self._prepare_inputs(batch), shared=shared).total)
+
+    def _collated(self, rows: list[Mapping[str, int]]) -> dict[str, Tensor]:
+        encoded = [self.encoder.encode(self.samples[row["sample"]]) for row in rows]
+        return collate(encoded, self._pad, shared=self.shared)
+
+    def compute_loss(self, model: Any, inputs: dict[str, Tensor], **_: Any) -> Tensor:
+        """This part's share of L = L_answer + lambda L_rationale, times the processes whose gradients are averaged."""
+        if self.args.world_size == 1:
+            self.stop.check()
+        losses = self._losses(model, inputs, shared=self.shared)
+        if not bool(torch.isfinite(losses.total)):
+            step = self.state.global_step + 1
+            detail = f"The loss is {float(losses.total)} at step {step}."
+            remedy = "Lower learning_rate or lengthen warmup, and start again from the last checkpoint."
+            raise TuningError("loss_not_finite", "learning_rate", detail, remedy)
+        tokens = (inputs["segments"] != PADDING).sum()
+        self.parts += torch.stack([losses.answer, losses.rationale, tokens]).detach().cpu().double()
+        total: Tensor = losses.total * self.args.world_size
+        return total
+
+    def _losses(self, model: Any, batch: Mapping[str, Tensor], *, shared: bool) -> Losses:
+        inputs = shared_prefix.arranged(self.tuned.network, batch) if shared else dict(batch)
+        terms = inputs.pop("terms")
+        inputs.pop("segments", None)
+        log_probs = model(**inputs, fused_lm_head=True).log_probs
+        return step_losses(
+            -log_probs, terms[:, 1:], samples=self.spec.batch, lambda_rationale=self.spec.lambda_rationale
+        )
+
+    def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> None:
+        """Nothing to count: every step has `batch` samples."""
+
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+        norm = super()._get_grad_norm(model, grad_norm=grad_norm)
+        if not np.isfinite(float(norm)):
+            step = self.state.global_step + 1
+            remedy = "Lower learning_rate or lengthen warmup, and start again from the last checkpoint."
+            raise TuningError("loss_not_finite", "learning_rate", f"A gradient is {norm} at step {step}.", remedy)
+        return norm
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        """Nothing to load: the network was opened from the checkpoint."""
+
+    def _save_checkpoint(self, *_: Any) -> None:
+        """An ordinary checkpoint with the training's state in it, whole or not there."""
+        target = checkpoints.path_of(self.journal.folder, self.state.global_step)
+        part = target.with_name(f".{target.name}.part")
+        if self.is_world_process_zero():
+            checkpoints.aside(target)
+        self.accelerator.wait_for_everyone()
+        checkpoints.guarded(part, lambda: self._write(part))
+        self.accelerator.wait_for_everyone()
+        if self.is_world_process_zero():
+            checkpoints.guarded(part, lambda: checkpoints.settle(part, target))
+            checkpoints.thin(self.journal.folder)
+            self.journal.event("checkpoint", f"Saved {target.name}.", step=self.state.global_step)
+
+    def _write(self, part: Path) -> None:
+        state = part / checkpoints.STATE
+        state.mkdir(exist_ok=True)
+        self._save_rng_state(str(state))
+        self._save_optimizer_and_scheduler(str(state))
+        if self.is_world_process_zero():
+            save_network(self.tuned, part)
+            save_adapters(self.tuned, state)
+            self.state.save_to_json(str(state / "trainer_state.json"))
+
+    def save_stopped(self) -> None:
+        """A checkpoint of the last finished step, whatever the present one has already drawn or added up."""
+        done = checkpoints.newest(self.journal.folder)
+        if done is None or checkpoints.step_of(done) != self.state.global_step:
+            _set_random(self.random_state)
+            self._save_checkpoint()
+
+    def _maybe_log_save_evaluate(self, *given: Any, **named: Any) -> None:
+        """Save where it is due, then validate: a stop while the model answers loses nothing."""
+        super()._maybe_log_save_evaluate(*given, **named)
+        if self.due:
+            self.due = False
+            self._validate()
+
+    def _validate(self) -> None:
+        """Accuracy by steps on the held-out rows, told in the metrics."""
+        with torch.autocast(self.args.device.type, torch.bfloat16) if self.args.bf16 else nullcontext():
+            found = self.validation.run(self.accelerator)
+        if found:
+            self.journal.metrics({"step": self.state.global_step, "validation": found})
+
+
+class _Steps(TrainerCallback):  # type: ignore[misc]
+    """What happens around every step."""
+
+    def __init__(self, trainer: RationaleTrainer) -> None:
+        self._trainer = trainer
+        self._since = self._began = 0.0
+        self._first = 0
+
+    def on_train_begin(self, _args: Any, state: Any, *_: Any, **__: Any) -> None:
+        self._trainer.journal.step, self._trainer.journal.total = state.global_step, state.max_steps
+        self._first, self._began, self._since = state.global_step, time.monotonic(), time.monotonic()
+        self._trainer.random_state = _random()
+
+    def on_step_begin(self, *_: Any, **__: Any) -> None:
+        self._trainer.random_state = _random()
+
+    def on_step_end(self, _args: Any, state: Any, control: Any, **_: Any) -> None:
+        trainer, spec, step = self._trainer, self._trainer.spec, state.global_step
+        trainer.random_state = _random()
+        trainer.journal.step = step
+        self._tell(step, state.max_steps)
+        last = step >= state.max_steps
+        control.should_save = last or step % spec.save_every == 0
+        every = spec.save_every if spec.validate_every is None else spec.validate_every
+        trainer.due = bool(every) and (last or step % every == 0)
+        if trainer.stop.agreed(trainer.accelerator) and not last:
+            raise Stopped
+
+    def _tell(self, step: int, total: int) -> None:
+        trainer, now = self._trainer, time.monotonic()
+        parts = trainer.accelerator.reduce(trainer.parts.to(trainer.args.device), "sum").tolist()
+        trainer.parts = torch.zeros(3, dtype=torch.float64)
+        answer, rationale, tokens = parts
+        trainer.journal.metrics(
+            {
+                "step": step,
+                "epoch": step * trainer.spec.batch / len(trainer.samples),
+                "loss": answer + trainer.spec.lambda_rationale * rationale,
+                "loss_answer": answer,
+                "loss_rationale": rationale,
+                "learning_rate": trainer._get_learning_rate(),
+                "tokens_per_second": tokens / max(now - self._since, 1e-9),
+                "eta_seconds": (now - self._began) / (step - self._first) * (total - step),
+            }
+        )
+        self._since = now
+
+
+def _arguments(spec: TuningSpec, total: int, folder: Path) -> SFTConfig:
+    on_device = torch.cuda.is_available()
+    return SFTConfig(
+        output_dir=str(folder),
+        per_device_train_batch_size=spec.batch // (spec.accumulation * spec.processes),
+        gradient_accumulation_steps=spec.accumulation,
+        num_train_epochs=1,  # all epochs lie in the order of the samples
+        train_sampling_strategy="sequential",
+        learning_rate=spec.learning_rate,
+        lr_scheduler_type=_SCHEDULES[spec.schedule],
+        warmup_steps=round(spec.warmup * total),
+        weight_decay=spec.weight_decay,
+        optim="adamw_torch",
+        bf16=on_device and torch.cuda.is_bf16_supported(),
+        use_cpu=not on_device,
+        activation_checkpointing=spec.gradient_checkpointing,
+        gradient_checkpointing=None,  # the name of old
+        max_length=None,  # visual tokens are never cut off
+        router_aux_loss_coef=0.0,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        remove_unused_columns=False,
+        dataloader_num_workers=_WORKERS if on_device else 0,
+        dataloader_pin_memory=on_device,
+        save_strategy="no",
+        logging_strategy="no",
+        logging_nan_inf_filter=False,
+        report_to="none",
+        disable_tqdm=True,
+        seed=spec.seed,
+        data_seed=spec.seed,
+    )
+
+
+def _random() -> tuple[Any, ...]:
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return random.getstate(), np.random.get_state(), torch.random.get_rng_state(), cuda
+
+
+def _set_random(state: tuple[Any, ...]) -> None:
+    random.setstate(state[0])
+    np.random.set_state(state[1])
+    torch.random.set_rng_state(state[2])
+    if state[3]:
+        torch.cuda.set_rng_state_all(state[3])

@@ -1,0 +1,46 @@
+"""From a folder to a trainer, and from a trained network to the finished model."""
+
+from pathlib import Path
+
+from trainer.tuning import checkpoints
+from trainer.tuning.data import read_samples, training_samples
+from trainer.tuning.journal import Journal
+from trainer.tuning.networks import open_network, save_finished
+from trainer.tuning.sft import RationaleTrainer
+from trainer.tuning.spec import TuningSpec
+from trainer.tuning.stop import Stop
+from trainer.tuning.validation import Validation
+
+
+def build_trainer(
+    spec: TuningSpec, folder: Path, checkpoint: Path | None, journal: Journal, stop: Stop
+) -> RationaleTrainer:
+    """The trainer of a folder, at the checkpoint if there is one.
+
+    Raises:
+        TuningError: rows or a base that can't be used.
+    """
+    samples = training_samples(spec, folder)
+    held = read_samples(folder, "validation.jsonl", spec.frames)
+    journal.total = spec.steps(len(samples))
+    journal.step = checkpoints.step_of(checkpoint) if checkpoint else 0
+    tuned = open_network(spec, checkpoint)
+    validation = Validation(spec, tuned, held, stop)
+    trainer = RationaleTrainer(spec, tuned, samples, journal, stop, validation)
+    trainer.settle_sharing()
+    return trainer
+
+
+def finish(trainer: RationaleTrainer, folder: Path) -> None:
+    """Write the finished model, an ordinary checkpoint that `hf:` loads.
+
+    Raises:
+        TuningError: the disk is full.
+    """
+    trainer.accelerator.wait_for_everyone()
+    if not trainer.is_world_process_zero():
+        return
+    target = folder / "model"
+    part = checkpoints.aside(target)
+    checkpoints.guarded(part, lambda: save_finished(trainer.tuned, part))
+    checkpoints.guarded(part, lambda: checkpoints.settle(part, target))
