@@ -18,7 +18,7 @@ from workers import tuning
 from workers.runtime import Service
 
 router = APIRouter(prefix="/v1/fine_tuning/jobs", tags=["fine-tuning"])
-_DRY_RUN_WAIT = 120.0  # seconds that a dry run is waited for
+_DRY_RUN_WAIT = 30.0  # seconds that a dry run is waited for
 _STOP_WAIT = 8.0  # seconds that a training may take for its last checkpoint before the reply goes out without it
 _ENDED = (*jobs.FINAL, "paused")
 

@@ -1,0 +1,146 @@
+"""Trainings of the tiny model through the running service, driven by the official client of the OpenAI API."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openai import OpenAI
+from openai.types.fine_tuning import FineTuningJob
+
+from api.client import Client
+from tests.stack import stack
+from trainer.world.files import Rendered, render_with_truth
+from workers import local_stack
+
+STEP = {"max_steps": 6, "batch": 2, "save_every": 2, "frames": 4, "validation": 0.3, "learning_rate": 1e-4}
+
+
+class Place:
+    """A stack with a data set to train on."""
+
+    def __init__(self, home: Path, client: Client, videos: list[Rendered]) -> None:
+        self.home, self.client, self.videos = home, client, videos
+        self.openai = OpenAI(base_url=f"{client.url}/v1", api_key="none", max_retries=0)
+        sent = [client.upload(v.video, process="true", model="perfect")["run"]["id"] for v in videos]
+        for run in sent:
+            assert client.until_final(f"/v1/runs/{run}")["state"] == "succeeded"
+        made = client.post("/v1/qra-datasets", {"runs": sent, "steps": {"1": 8, "2": 8}})
+        self.dataset = str(client.until_final(f"/v1/qra-datasets/{made['id']}")["id"])
+
+    def start(self, suffix: str, **step: Any) -> FineTuningJob:
+        method: Any = {"type": "step", "step": STEP | step}
+        return self.openai.fine_tuning.jobs.create(model="tiny", training_file=self.dataset, method=method, suffix=suffix)  # fmt: skip
+
+    def until(self, id: str, *states: str, step: int = 0, seconds: float = 280) -> dict[str, Any]:
+        deadline = time.monotonic() + seconds
+        while True:
+            job: dict[str, Any] = self.client.get(f"/v1/fine_tuning/jobs/{id}")
+            if job["status"] in states or (step and job["step"] >= step):
+                return job
+            assert time.monotonic() < deadline and job["status"] in ("queued", "running"), job
+            time.sleep(0.1)
+
+    def events(self, id: str) -> list[Any]:
+        return list(self.openai.fine_tuning.jobs.list_events(id, limit=100))
+
+    def weights(self, model: str) -> bytes:
+        return (self.home / "files" / "models" / model.replace(":", "_") / "model.safetensors").read_bytes()
+
+    def process(self, id: str) -> int:
+        return int(json.loads((self.home / "tuning" / id / "process.json").read_text())["pid"])
+
+    def graph(self, model: str) -> int:
+        """Make a graph with a model; how many objects it saw."""
+        video = self.client.upload(self.videos[0].video)["id"]
+        run = self.client.post(f"/v1/videos/{video}/runs", {"model": model})
+        assert self.client.until_final(f"/v1/runs/{run['id']}")["state"] == "succeeded"
+        return int(self.client.get(f"/v1/graphs/{run['id']}")["counts"]["objects"])
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    world, home = tmp_path_factory.mktemp("world"), tmp_path_factory.mktemp("home")
+    videos = [render_with_truth(seed, world) for seed in range(3)]
+    with stack(home, {"perfect": f"scripted:{world}"}) as client:
+        yield Place(home, client, videos)
+    assert not list(home.glob("tuning/*/process.json")) or not _living(home)
+
+
+def _living(home: Path) -> list[str]:
+    """Processes whose command line names a training of this stack."""
+    found = [f.read_bytes().decode(errors="replace") for f in Path("/proc").glob("[0-9]*/cmdline") if f.exists()]
+    return [line for line in found if str(home / "tuning") in line]
+
+
+@pytest.fixture(scope="module")
+def calm(place: Place) -> dict[str, Any]:
+    """A training that nobody disturbed."""
+    return place.until(place.start("calm").id, "succeeded")
+
+
+@pytest.mark.timeout(600)
+def test_a_training_ends_as_a_model_that_makes_graphs(place: Place, calm: dict[str, Any]) -> None:
+    assert calm["fine_tuned_model"].startswith("ft:tiny:calm:")
+    job = place.openai.fine_tuning.jobs.retrieve(calm["id"])
+    assert job.status == "succeeded" and job.fine_tuned_model == calm["fine_tuned_model"]
+    losses = [e.data["step"] for e in reversed(place.events(job.id)) if e.type == "metrics" and "loss" in e.data]
+    assert losses == list(range(1, 7))
+    points = list(place.openai.fine_tuning.jobs.checkpoints.list(job.id))
+    assert [p.step_number for p in points] == [6, 4, 2] and points[0].metrics.train_loss
+    model = place.openai.models.retrieve(calm["fine_tuned_model"])
+    lineage = model.model_extra["lineage"]  # type: ignore[index]
+    assert lineage["base"] == "tiny" and lineage["training_file"] == place.dataset and "+" in lineage["code"]
+    assert {"tiny", "perfect", model.id} <= {m.id for m in place.openai.models.list()}
+    assert place.graph(model.id) > 0
+
+
+@pytest.mark.timeout(600)
+def test_a_killed_worker_and_a_killed_trainer_change_nothing(place: Place, calm: dict[str, Any]) -> None:
+    job = place.start("killed", save_every=3)
+    place.until(job.id, step=1)
+    running = local_stack.running(place.home)
+    assert running
+    pid = place.process(job.id)
+    os.killpg(running.pids["trainer"], signal.SIGKILL)
+    place.until(job.id, step=4)
+    assert place.process(job.id) == pid
+    os.kill(pid, signal.SIGKILL)
+    done = place.until(job.id, "succeeded")
+    said = [e.data.get("event") for e in place.events(job.id)]
+    assert "attached" in said and "restarted" in said
+    assert place.weights(done["fine_tuned_model"]) == place.weights(calm["fine_tuned_model"])
+
+
+@pytest.mark.timeout(600)
+def test_pause_resume_and_cancel(place: Place) -> None:
+    job = place.start("stopped", max_steps=1000, save_every=1000)
+    place.until(job.id, step=2)
+    assert place.openai.fine_tuning.jobs.pause(job.id).status == "paused"
+    at = place.until(job.id, "paused")["result"]["step"]
+    place.openai.fine_tuning.jobs.resume(job.id)
+    place.until(job.id, step=at + 1)
+    begun = time.monotonic()
+    cancelled = place.openai.fine_tuning.jobs.cancel(job.id)
+    assert cancelled.status == "cancelled" and time.monotonic() - begun < 5
+    [newest, *_] = place.openai.fine_tuning.jobs.checkpoints.list(job.id)
+    assert newest.step_number > at and place.graph(newest.fine_tuned_model_checkpoint) > 0
+    assert not _living(place.home)
+
+
+@pytest.mark.timeout(600)
+def test_rows_are_uploaded_and_rehearsed(place: Place) -> None:
+    rows = b"".join(place.client.blocks(f"/v1/qra-datasets/{place.dataset}/export"))
+    file = place.openai.files.create(file=("rows.jsonl", rows), purpose="fine-tune")
+    assert place.openai.files.content(file.id).read() == rows
+    body = {"model": "tiny", "training_file": file.id, "method": {"type": "step", "step": {"max_steps": 2, "batch": 2}}}
+    told: dict[str, Any] = {"status": "queued"}
+    while told["status"] in ("queued", "running"):
+        told = place.client.post("/v1/fine_tuning/jobs?dry_run=true", body)
+    assert told["status"] == "succeeded" and told["report"]["samples"] == 16 and told["report"]["steps"] == 2
+    assert file.id in [f.id for f in place.openai.files.list()]
+    assert place.openai.files.delete(file.id).deleted
