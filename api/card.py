@@ -50,6 +50,8 @@ def card(
                 ("family", dataset.by_family),
                 ("form", dataset.by_form),
                 ("walk not used", dataset.rejects),
+                ("not rewritten", dataset.polish.get("kept", {})),
+                ("answered without the video", dataset.polish.get("blind", {})),
             )
             for key, count in told.items()
         ),

@@ -27,11 +27,11 @@ _GROUP = 2000  # rows of a row group, which are held in memory at once
 _SPLITS: tuple[Split, ...] = ("train", "validation")
 _NUMBERS = {"steps", "n_hops", "n_temporal"}
 _LISTS = {"rationale", "options", "keyframes", "evidence"}
-_JSON = {"path", "program"}  # their objects differ in their keys, which a column's type can't tell
+_JSON = {"path", "program", "template"}  # their objects differ in their keys, which a column's type can't tell
 _COLUMNS = (
     *("id", "video_id", "run_id", "video", "question", "rationale", "answer"),
     *("steps", "n_hops", "n_temporal", "family", "form", "options"),
-    *("path", "program", "keyframes", "evidence"),
+    *("path", "program", "keyframes", "evidence", "template", "blind"),
 )
 _building = threading.Lock()  # whoever asks for what is being built waits for it, and builds nothing a second time
 
@@ -174,7 +174,7 @@ def _write_parquet(target: Path, rows: Iterator[Row]) -> int:
     import pyarrow as pa  # only here: commands and the API are to start fast
     import pyarrow.parquet as pq
 
-    kinds = dict.fromkeys(_NUMBERS, pa.int32()) | dict.fromkeys(_LISTS, pa.list_(pa.string()))
+    kinds = {"blind": pa.bool_()} | dict.fromkeys(_NUMBERS, pa.int32()) | dict.fromkeys(_LISTS, pa.list_(pa.string()))
     schema = pa.schema([(name, kinds.get(name, pa.string())) for name in _COLUMNS])
     count = 0
     with pq.ParquetWriter(target, schema, compression="zstd") as writer:
@@ -185,7 +185,7 @@ def _write_parquet(target: Path, rows: Iterator[Row]) -> int:
 
 
 def _columns(row: Row) -> Row:
-    packed = {name: json.dumps(row[name], ensure_ascii=False) for name in _JSON}
+    packed = {name: json.dumps(row[name], ensure_ascii=False) for name in _JSON if name in row}
     return row | packed | {"video": video_path(row["video_id"])}
 
 

@@ -1,9 +1,9 @@
 """The shapes of requests and replies under /v1. Unknown fields and loose types are refused, naming the field."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from model.rationale.qra import FAMILIES, Family, Form
 
@@ -51,6 +51,21 @@ class RunRequest(Body):
 Weight = Annotated[float, Field(ge=0, le=1e6)]
 
 
+class PolishRequest(Body):
+    """What a Video-LLM's language side does with the samples: rewrite them, and answer them without the video."""
+
+    model: Annotated[str, Field(max_length=300, description="Who does it; empty for the default model.")] = ""
+    rewrite: Annotated[bool, Field(description="Say each sample in other words, where nothing is lost by it.")] = True
+    blind: Annotated[int, Field(ge=0, le=3, description="How often each question is asked without frames.")] = 0
+    drop_blind: Annotated[bool, Field(description="Leave out samples that are answered so every time.")] = False
+
+    @model_validator(mode="after")
+    def _asked(self) -> Self:
+        if self.drop_blind and not self.blind:
+            raise ValueError("drop_blind needs blind of 1 to 3")
+        return self
+
+
 class QraRequest(Body):
     """Which graphs to sample, how many samples of each number of reasoning steps, and of what kinds."""
 
@@ -68,6 +83,7 @@ class QraRequest(Body):
         "choice": 0.15,
         "count": 0.1,
     }
+    polish: PolishRequest | None = None
     temporal: Annotated[float, Field(ge=0, le=1, description="Share whose clip is told by an event or a time.")] = 0.4
     seed: Seed = 0
     name: Annotated[str, Field(max_length=200)] = ""
@@ -206,6 +222,7 @@ class QraDataset(Job):
     by_family: dict[str, int] = {}
     by_form: dict[str, int] = {}
     rejects: dict[str, int] = {}
+    polish: dict[str, Any] = {}
 
 
 class QraRow(BaseModel):

@@ -31,13 +31,13 @@ def run(service: Service, id: str) -> Run:
     return run_of(_job(service, "run", id))
 
 
-def known_model(service: Service, name: str) -> str:
+def known_model(service: Service, name: str, field: str = "model") -> str:
     """The name of a model that there is, the default one for ""; raises the 422 of an unknown one."""
     model = name or service.settings.default_model
     if not models.known(service.settings, service.driver, model):
         bases = ", ".join(sorted(service.settings.model_specs()))
         remedy = f"Name one of {bases}, or a tuned one of GET /v1/models, or set STSG_MODELS."
-        raise invalid("model", f"there is no model {model!r}", remedy)
+        raise invalid(field, f"there is no model {model!r}", remedy)
     return model
 
 
@@ -86,6 +86,7 @@ def dataset_of(job: Job) -> QraDataset:
         "by_family": result.get("by_family", {}),
         "by_form": result.get("by_form", {}),
         "rejects": result.get("rejected", {}),
+        "polish": result.get("polish", {}),
     }
     return QraDataset(
         **_common(job),

@@ -175,6 +175,29 @@ def read_predicate_object(reply: str) -> tuple[str, str]:
     return predicate, "" if target in _NOTHING else target
 
 
+def read_rewrite(reply: str) -> tuple[str, tuple[str, ...], str]:
+    """A question, its numbered steps and its answer: `{"Q": "...", "R": "1. ... 2. ...", "A": "..."}`, R also as a list."""
+    found = next((dict(value) for value in _json_values(_clean(reply)) if isinstance(value, _Pairs)), {})
+    question, steps, answer = (found.get(key) for key in ("Q", "R", "A"))
+    if isinstance(steps, str):
+        steps = _numbered(steps)
+    if not isinstance(question, str) or not isinstance(answer, str) or not isinstance(steps, list):
+        raise UnreadableReply("no_question_rationale_answer")
+    lines = [re.sub(r"^(step\s*)?\d{1,2}\s*[.):]\s+", "", s, flags=re.IGNORECASE) for s in steps if isinstance(s, str)]
+    if not question.strip() or not answer.strip() or not lines or not all(line.strip() for line in lines):
+        raise UnreadableReply("empty_part")
+    return question.strip(), tuple(line.strip() for line in lines), answer.strip()
+
+
+def _numbered(text: str) -> list[str]:
+    """The steps of "1. ... 2. ...": a number parts them only where it is the next one."""
+    steps, rest = list[str](), text
+    while found := re.search(rf"(?<![\w.])(?:step\s+)?{len(steps) + 2}\s*[.):]\s", rest, re.IGNORECASE):
+        steps.append(rest[: found.start()])
+        rest = rest[found.end() :]
+    return [*steps, rest]
+
+
 def _clean(reply: str, *, keep_lines: bool = False) -> str:
     """The readable part of a reply: bounded, without control characters or half characters; never empty."""
     text = reply[:MAX_CHARS].encode("utf-8", "ignore").decode("utf-8")

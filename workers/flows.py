@@ -20,8 +20,9 @@ from graphdb.qra import Mix, QraReport, make_qra
 from model.media import MediaError, VideoInfo
 from model.video_llm import VideoLLMError
 from workers import induction, models, training
+from workers.polish import polish_dataset
 from workers.runtime import Service
-from workers.storage import dataset_file, manifest_file, video_file
+from workers.storage import dataset_file, draft_file, manifest_file, video_file
 from workers.training_folder import JobError
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ TASKS = {
     "split": ("stsg.split", "cpu"),
     "induce": ("stsg.induce", "gpu.infer"),
     "qra": ("stsg.qra", "cpu"),
+    "polish": ("stsg.polish", "gpu.infer"),
     "rehearse": ("stsg.rehearse", "gpu.infer"),  # not behind a training that runs
     "train": ("stsg.train", "gpu.train"),
 }
@@ -201,7 +203,12 @@ def _held(service: Service, lease: Lease) -> Iterator[threading.Event]:
 
 def _split(service: Service, lease: Lease, job: Job, _lost: threading.Event) -> None:
     clips = induction.split_video(service, lease, job)
-    seen: dict[str, Any] = {"stage": "induce", "done": 0, "total": len(clips), "attempts": 0}
+    _go_on(service, lease, job, stage="induce", total=len(clips))
+
+
+def _go_on(service: Service, lease: Lease, job: Job, *, stage: str, total: int) -> None:
+    """Leave a job to whoever does its next stage."""
+    seen: dict[str, Any] = {"stage": stage, "done": 0, "total": total, "attempts": 0}
     jobs.release(service.driver, lease, **seen, dispatched_at=0.0)
     jobs.log_event(service.driver, job["id"], "progress", seen)
     wake(service, job | seen)
@@ -232,9 +239,13 @@ def _make_dataset(service: Service, lease: Lease, job: Job, lost: threading.Even
                 jobs.update(service.driver, lease, done=done, total=sum(mix.steps.values()))
             yield sample.to_row()
 
-    service.storage.write_rows(dataset_file(job["id"]), rows())
+    draft = "polish" in params
+    service.storage.write_rows((draft_file if draft else dataset_file)(job["id"]), rows())
     manifest = {"id": job["id"], "name": job["name"], **params, "runs": _run_facts(service, params["runs"])}
     service.storage.write_json(manifest_file(job["id"]), manifest | {"report": report.to_dict()})
+    if draft:
+        _go_on(service, lease, job, stage="polish", total=report.to_dict()["count"])
+        return
     jobs.finish(service.driver, lease, "succeeded", result=report.to_dict())
 
 
@@ -257,6 +268,7 @@ _STAGES: dict[str, Callable[[Service, Lease, Job, threading.Event], None]] = {
     "split": _split,
     "induce": _induce,
     "qra": _make_dataset,
+    "polish": polish_dataset,
     "rehearse": training.rehearse,
     "train": training.train,
 }

@@ -30,7 +30,7 @@ class Told(Protocol):
 
 def split_video(service: Service, lease: Lease, job: Job) -> list[Clip]:
     """Cut a run's video, and store its keyframes and clips (STEP Sec. 3.1, Visual Splitting)."""
-    _crash_point("split")
+    crash_point("split")
     run_id, video_id, params = job["id"], job["video_id"], job["params"]
     how = InductionOptions.from_dict(params["options"]).how_to_split()
     with service.storage.local(video_file(video_id)) as file:
@@ -38,7 +38,7 @@ def split_video(service: Service, lease: Lease, job: Job) -> list[Clip]:
     for clip in clips:
         for k in clip.keyframes:
             service.storage.write_image(keyframe_file(run_id, k.id), k.image)
-    _crash_point("split-commit")
+    crash_point("split-commit")
     graphs.save_clips(service.driver, run_id, video_id, clips, lease=lease)
     return clips
 
@@ -51,21 +51,21 @@ def induce_video(service: Service, lease: Lease, job: Job, lost: threading.Event
     stored = graphs.load_clips(service.driver, run_id)
     for clip in stored:
         if not clip.induced:
-            _crash_point(f"induce:{clip.index}")
-            traced = _Recorder(llm)
+            crash_point(f"induce:{clip.index}")
+            traced = Recorder(llm)
             graph, rejects = induce_clip(_with_images(service.storage, run_id, clip), traced.llm, options)
             _keep(service.storage, run_id, f"clip-{clip.index}", traced, rejects)
-            _crash_point(f"commit:{clip.index}")
+            crash_point(f"commit:{clip.index}")
             graphs.save_graph(service.driver, run_id, video_id, graph, clip=clip.index, lease=lease)
         told(clip.index + 1, len(stored), "induce", fresh=not clip.induced)
-    _crash_point("bridge")
-    traced = _Recorder(llm)
+    crash_point("bridge")
+    traced = Recorder(llm)
     whole = graphs.load_graph(service.driver, run_id)
     parts = [whole.in_clip(clip.index) for clip in stored]
     clips = [_with_images(service.storage, run_id, clip) for clip in stored]
     edges, rejects = bridge(clips, parts, traced.llm, options)
     _keep(service.storage, run_id, "bridge", traced, rejects)
-    _crash_point("bridge-commit")
+    crash_point("bridge-commit")
     graphs.save_graph(service.driver, run_id, video_id, edges, lease=lease)
     told(len(stored), len(stored), "bridge", fresh=True)
     return {
@@ -106,7 +106,7 @@ class Watched:
         return self._llm.answer(requests) if requests else []
 
 
-class _Recorder:
+class Recorder:
     """A traced Video-LLM and the rows of its trace."""
 
     def __init__(self, llm: VideoLLM) -> None:
@@ -114,12 +114,12 @@ class _Recorder:
         self.llm: VideoLLM = Traced(llm, self.rows.append)
 
 
-def _keep(storage: Storage, run_id: str, stage: str, traced: _Recorder, rejects: Rejects) -> None:
+def _keep(storage: Storage, run_id: str, stage: str, traced: Recorder, rejects: Rejects) -> None:
     storage.write_rows(trace_file(run_id, stage), traced.rows)
     storage.write_rows(rejects_file(run_id, stage), (asdict(r) for r in rejects.items))
 
 
-def _crash_point(name: str) -> None:
+def crash_point(name: str) -> None:
     """For fault tests: STSG_CRASH_AT=<point>=<file>,... kills this process once at each point, unless its file is there."""
     for entry in filter(None, os.environ.get("STSG_CRASH_AT", "").split(",")):
         point, _, marker = entry.partition("=")

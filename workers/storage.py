@@ -183,6 +183,21 @@ def dataset_file(dataset_id: str) -> str:
     return f"qra/{dataset_id}/rows.jsonl"
 
 
+def draft_file(dataset_id: str) -> str:
+    """Where a data set's samples are before they are polished."""
+    return f"qra/{dataset_id}/draft.jsonl"
+
+
+def part_file(dataset_id: str, number: int) -> str:
+    """Where a polished part of a data set waits for the others."""
+    return f"qra/{dataset_id}/parts/{number:06d}.json"
+
+
+def polish_trace_file(dataset_id: str, number: int) -> str:
+    """Where the exchanges are that polished a part."""
+    return f"qra/{dataset_id}/trace/{number:06d}.jsonl"
+
+
 def manifest_file(dataset_id: str) -> str:
     """Where a data set's manifest is."""
     return f"qra/{dataset_id}/manifest.json"

@@ -23,6 +23,12 @@ def induce(job_id: str) -> None:
     _work(job_id, "induce")
 
 
+@app.task(name="stsg.polish")
+def polish(job_id: str) -> None:
+    """Rewrite and filter a QRA data set where the model is."""
+    _work(job_id, "polish")
+
+
 @app.task(name="stsg.qra")
 def qra(job_id: str) -> None:
     """Sample a QRA data set."""

@@ -29,6 +29,9 @@ def create(
     forms: Annotated[
         list[str], typer.Option("--form", help="Weight of a form (open, yes_no, choice, count), such as open=1.")
     ] = [],  # noqa: B006 # typer copies it
+    polish: Annotated[str, typer.Option(help="A model that rewrites the samples, such as tiny.")] = "",
+    blind: Annotated[int, typer.Option(min=0, max=3, help="How often it is asked without frames.")] = 0,
+    drop_blind: Annotated[bool, typer.Option(help="Leave out what it answers so every time.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same data.")] = 0,
     name: Annotated[str, typer.Option(help="A name of your own.")] = "",
     as_json: show.AsJson = False,
@@ -37,6 +40,8 @@ def create(
     with show.failures(), Client() as client, show.err.status("sampling"):
         mix: dict[str, Any] = {"steps": _mix(steps)}
         mix |= {key: _weights(given, key) for key, given in (("families", families), ("forms", forms)) if given}
+        if polish:
+            mix["polish"] = {"model": polish, "blind": blind, "drop_blind": drop_blind}
         dataset = make(client, runs, mix, seed, name)
     if as_json:
         show.as_json(dataset)
@@ -137,6 +142,9 @@ def _describe(dataset: dict[str, Any]) -> None:
         raise ServiceError(f"The data set is {dataset['state']}. {error.get('detail', '')}", error.get("remedy", ""))
     for what in ("steps", "family", "form"):
         show.table("", (what, "samples"), sorted(dataset[f"by_{what}"].items()))
+    if polished := dataset["polish"]:
+        rows = [("rewritten", polished["rewritten"]), *(("kept: " + k, n) for k, n in polished["kept"].items())]
+        show.table("", ("words", "samples"), rows + [("blind: " + k, n) for k, n in polished["blind"].items()])
     if dataset["rejects"]:
         show.table("walks not used", ("reason", "count"), list(dataset["rejects"].items()))
 

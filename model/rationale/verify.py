@@ -16,9 +16,18 @@ from model.rationale import english
 from model.rationale.evaluate import Evaluator
 from model.rationale.program import REGISTERS, Program, options
 from model.rationale.qra import content_id, program_from_row
+from model.rationale.refine import Rewrite, why_not
 
 Flaw = Literal[
-    "malformed", "unknown_run", "ambiguous", "no_answer", "wrong_answer", "leaks_answer", "bad_rationale", "bad_id"
+    "malformed",
+    "unknown_run",
+    "ambiguous",
+    "no_answer",
+    "wrong_answer",
+    "leaks_answer",
+    "bad_rationale",
+    "bad_id",
+    "bad_rewrite",
 ]
 _SHOWN = 10
 
@@ -45,6 +54,7 @@ class Row:
     answer: str
     steps: int
     program: Program
+    rewrite: Rewrite | None = None  # what the row says, where that is not its template
 
     def finding(self, reason: Flaw, detail: str) -> Finding:
         return Finding(self.line, reason, detail, self.id)
@@ -124,15 +134,18 @@ def read_row(line: int, raw: bytes) -> Row | Finding:
             return Finding(line, "malformed", wrong)
     except (ValueError, RecursionError) as e:
         return Finding(line, "malformed", f"no line of JSON: {e}")
+    told = row.get("template") or row
+    said = None if told is row else Rewrite(row["question"], tuple(row["rationale"]), row["answer"])
     return Row(
         line=line,
         id=row["id"],
         run_id=row["run_id"],
-        question=row["question"],
-        rationale=tuple(row["rationale"]),
+        question=told["question"],
+        rationale=tuple(told["rationale"]),
         answer=row["answer"],
         steps=row["steps"],
         program=program_from_row(row),
+        rewrite=said,
     )
 
 
@@ -146,6 +159,8 @@ def _wrong(row: Any) -> Iterator[tuple[str, str]]:
             yield key, "missing"
         elif not good(row[key]):
             yield key, f"not {what}"
+    if row.get("template") is not None and not _is_template(row["template"]):
+        yield "template", "not a question and a rationale"
 
 
 def _is_text(value: Any) -> bool:
@@ -154,6 +169,10 @@ def _is_text(value: Any) -> bool:
 
 def _is_texts(value: Any) -> bool:
     return isinstance(value, list) and all(_is_text(item) for item in value)
+
+
+def _is_template(value: Any) -> bool:
+    return isinstance(value, dict) and _is_text(value.get("question")) and _is_texts(value.get("rationale"))
 
 
 def _is_count(value: Any) -> bool:
@@ -193,6 +212,10 @@ def told_badly(row: Row) -> Iterator[Finding]:
         yield row.finding("bad_rationale", f"{len(row.rationale)} lines for {row.steps} steps")
     elif not _names(row.rationale[-1], row.answer):
         yield row.finding("bad_rationale", f"the last line, {row.rationale[-1]!r}, does not name {row.answer!r}")
+    if row.rewrite is not None:
+        told = {"question": row.question, "rationale": row.rationale, "answer": row.answer, "program": row.program}
+        if reason := why_not(told, row.rewrite):
+            yield row.finding("bad_rewrite", f"the rewritten sample says something else than its template: {reason}")
 
 
 def _open_part(row: Row) -> str | None:

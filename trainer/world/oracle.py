@@ -1,5 +1,6 @@
 """The perfect Video-LLM: answers every induction prompt about rendered videos from their truth."""
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -58,6 +59,8 @@ class Oracle:
             "bridging_1_same_object": self._same,
             "bridging_2_event": lambda r: self._clips(r)[0].event(),
             "whole_graph": self._whole_graph,
+            "refinement_1_rewrite": _retold,
+            **dict.fromkeys(("blind_1_answer", "blind_2_answer", "blind_3_answer"), lambda _: "yes"),
         }
 
     def _clips(self, request: Request) -> list[SceneClip]:
@@ -164,3 +167,10 @@ def _is_said(request: Request) -> str:
     said = set(re.findall(r"\w+", request.values["narrative"].lower()))
     asked = set(re.findall(r"\w+", request.values["fact"].lower()))
     return answers.yes_no(asked - {"a", "an", "the", "is", "there", "of", "it"} <= said)
+
+
+def _retold(request: Request) -> str:
+    """The same in other words: a question as it was, and every step with a word before it."""
+    values = request.values
+    steps = re.sub(r"(?<!\d)(\d{1,2}\. )(?=[A-Z])", r"\1Clearly, ", values["rationale"])
+    return json.dumps({"Q": values["question"], "R": steps, "A": values["answer"]})
