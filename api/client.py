@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Self
 
 import httpx
 
-FINAL = ("succeeded", "failed", "cancelled")
+FINAL = ("succeeded", "failed", "cancelled", "paused")
 
 
 class ServiceError(Exception):
@@ -80,6 +80,13 @@ class Client:
             reply: dict[str, Any] = self._call("POST", "/v1/videos", files=form, params=params)
         return reply
 
+    def send_file(self, file: Path) -> dict[str, Any]:
+        """Send rows to train on."""
+        with file.open("rb") as stream:
+            form = {"file": (file.name, stream, "application/jsonl")}
+            reply: dict[str, Any] = self._call("POST", "/v1/files", files=form, data={"purpose": "fine-tune"})
+        return reply
+
     def pages(self, path: str, **params: Any) -> Iterator[dict[str, Any]]:
         """All the items of a list, page after page."""
         after: dict[str, Any] = {}
@@ -112,14 +119,19 @@ class Client:
                 return job
             time.sleep(0.3)
 
-    def events(self, run_id: str, after: int = 0, retries: int = 20) -> Iterator[Event]:
-        """A run's events, live, to its end; a broken stream is taken up again after the last event seen."""
+    def events(self, run_id: str, after: int = 0) -> Iterator[Event]:
+        """A run's events, live, to its end."""
+        return self.follow(f"/v1/runs/{run_id}", after)
+
+    def follow(self, path: str, after: int = 0, retries: int = 20) -> Iterator[Event]:
+        """A job's events, live, to its end; a broken stream is taken up again after the last event seen."""
         while True:
             try:
-                for event in self._stream(run_id, after):
+                for event in self._stream(path, after):
                     after, retries = event.seq, 20
                     yield event
-                if self.get(f"/v1/runs/{run_id}")["state"] in FINAL:
+                job = self.get(path)
+                if (job.get("state") or job["status"]) in FINAL:
                     return
             except (httpx.TransportError, ServiceError) as e:
                 retries -= 1
@@ -134,9 +146,9 @@ class Client:
         run: dict[str, Any] = self.get(f"/v1/runs/{run_id}")
         return run
 
-    def _stream(self, run_id: str, after: int) -> Iterator[Event]:
+    def _stream(self, path: str, after: int) -> Iterator[Event]:
         headers = {"Accept": "text/event-stream", "Last-Event-ID": str(after)}
-        with self._http.stream("GET", f"/v1/runs/{run_id}/events", headers=headers) as reply:
+        with self._http.stream("GET", f"{path}/events", headers=headers) as reply:
             _check(reply)
             fields: dict[str, str] = {}
             for line in reply.iter_lines():

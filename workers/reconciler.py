@@ -7,7 +7,7 @@ import logging
 import threading
 
 from graphdb import jobs
-from workers import flows
+from workers import flows, training
 from workers.runtime import Service, service
 
 log = logging.getLogger(__name__)
@@ -31,6 +31,7 @@ def _run() -> None:
         try:
             opened = service()
             sweep(opened)
+            training.tidy(opened)
             _stop.wait(opened.settings.reconcile_seconds)
         except Exception as e:  # noqa: BLE001 # the database may be back at the next turn
             log.warning("reconciler: %s", e)

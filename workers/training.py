@@ -7,6 +7,7 @@ process by its folder.
 import hashlib
 import json
 import logging
+import os
 import shutil
 import subprocess
 import threading
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 ENDING = threading.Event()  # set while this worker shuts down
 TICK = 0.3
 _STOP_SECONDS = 60.0  # a large checkpoint may take its time
+_HOST = os.uname().nodename
 _EVENTS = 1000  # rows of metrics that a job keeps as events, about
 
 
@@ -68,6 +70,17 @@ def train(service: Service, lease: Lease, job: Job, lost: threading.Event) -> No
         watch.close()
 
 
+def tidy(service: Service) -> None:
+    """Stop trainings on this machine that another has taken over or nobody wants, and drop folders of jobs that are gone."""
+    for folder in (service.settings.home.absolute() / "tuning").glob("ft*-*"):
+        job, process = jobs.get(service.driver, folder.name), TrainingProcess(folder)
+        ours = job is not None and job["state"] in ("queued", "running") and job.get("host") in (None, _HOST)
+        if not ours and process.alive():
+            process.stop(None)
+        elif job is None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 class Watch:
     """One worker's eyes on one training."""
 
@@ -103,7 +116,7 @@ class Watch:
                 return
             if not self.process.alive():
                 self._start()
-            jobs.update(self.service.driver, self.lease, attempts=1)
+            jobs.update(self.service.driver, self.lease, attempts=1, host=_HOST)
             while self.process.alive():
                 self._look()
                 self._wait()

@@ -2,7 +2,7 @@
 
 import typer
 
-from api.cli import demo, evaluate, qra, stack, videos, world
+from api.cli import demo, evaluate, models, qra, stack, train, videos, world
 
 app = typer.Typer(
     name="stsg",
@@ -22,4 +22,6 @@ app.command()(videos.graph)
 app.command()(demo.demo)
 app.add_typer(qra.app, name="qra")
 app.add_typer(evaluate.app, name="evaluate")
+app.add_typer(train.app, name="train")
+app.add_typer(models.app, name="models")
 app.add_typer(world.app, name="world")
