@@ -1,5 +1,8 @@
 """The rendered world: the same for the same seed, and what it says is what can be seen."""
 
+import hashlib
+import json
+
 import numpy as np
 import pytest
 
@@ -11,6 +14,7 @@ from trainer.world.score import KINDS, Score, chance, score
 from trainer.world.truth import truth
 
 SCENES = [Scene.generate(seed) for seed in range(60)]
+AS_IT_WAS = "3cb624c391a631833206a2b3f1de781747244b6c7b9d5cf9ab61d3b0ef968182"  # of scenes that figures and committed weights stand on
 SEEN = {"red": 0, "green": 1, "blue": 2}
 
 
@@ -18,6 +22,21 @@ def test_a_seed_is_a_scene_and_splits_share_none() -> None:
     assert Scene.generate(5) == Scene.generate(5) != Scene.generate(6)
     assert Scene.from_dict(Scene.generate(5).to_dict()) == Scene.generate(5)
     assert len({Scene.generate(5, split=s).clips for s in ("train", "validation", "test", "composition")}) == 4
+
+
+def test_rivals_share_colours_and_never_names_and_none_is_the_world_as_it_was() -> None:
+    assert Scene.generate(5, rivals=0.0) == Scene.generate(5)
+    told = json.dumps([Scene.generate(seed, split="train").to_dict() for seed in range(60)])
+    assert hashlib.sha256(told.encode()).hexdigest() == AS_IT_WAS
+    sharing = 0
+    for seed in range(60):
+        for clip in Scene.generate(seed, split="train", rivals=0.9).clips:
+            assert len({t.name for t in clip.things}) == len(clip.things)
+            assert not {(t.color, t.shape) for t in clip.things} & HELD_OUT
+            sharing += len({t.color for t in clip.things}) < len(clip.things)
+    assert sharing > 100
+    with pytest.raises(ValueError, match="rivals is 1"):
+        Scene.generate(5, rivals=1)
 
 
 def test_only_the_composition_split_shows_the_held_out_pairs() -> None:

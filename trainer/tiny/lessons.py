@@ -1,7 +1,8 @@
 """What the tiny model is taught: the induction's own prompts about scenes, and look-ups that lead up to them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Any, Literal
 
@@ -29,13 +30,28 @@ def lesson(step: str, answer: str, **values: str) -> Lesson:
     return Lesson(step, ask("compact", step, **told).text, answer)
 
 
+def names(clip: SceneClip, rng: Random) -> Iterator[Lesson]:
+    """The names alone, without an answer: of each thing, and of one that isn't there."""
+    absent = _absent(clip, rng.choice(clip.things), rng)
+    yield from (Lesson("name", f"the {name}", "") for name in (*(t.name for t in clip.things), absent))
+
+
+def rivalry(clip: SceneClip, thing: Thing) -> str:
+    """What a thing shares with others of its clip, so that it can't be told by that alone."""
+    others = [t for t in clip.things if t is not thing]
+    shared = (("color", thing.color in {t.color for t in others}), ("shape", thing.shape in {t.shape for t in others}))
+    return " and ".join(word for word, is_so in shared if is_so) or "nothing"
+
+
 def lookups(clip: SceneClip, rng: Random, count: int) -> Iterator[Lesson]:
     """Name to place, place to name, shape to colours, pair to relation."""
     for _ in range(count):
         thing = rng.choice(clip.things)
         chance = rng.random()
         if chance < 0.3:
-            yield Lesson("where", f"Where is the {thing.name}?", _place(thing.row, thing.column))
+            yield Lesson(
+                f"where, shared: {rivalry(clip, thing)}", f"Where is the {thing.name}?", _place(thing.row, thing.column)
+            )
         elif chance < 0.45:
             yield _at(clip, thing.row, thing.column)
         elif chance < 0.5:
@@ -74,27 +90,28 @@ def image_lessons(clip: SceneClip, rng: Random) -> Iterator[Lesson]:
         rng.shuffle(others)
         names = ", ".join(t.name for t in others)
         yield lesson("parsing_3_1_relations", answers.triplets(thing, others), object=thing.name, others=names)
-    for _ in range(4):
-        statement, truth = claim(clip, rng)
-        yield lesson("verification_2_visual", answers.yes_no(truth), statement=statement)
+    for _ in range(2):
+        for statement, truth in claims(clip, rng):
+            yield lesson("verification_2_visual", answers.yes_no(truth), statement=statement)
 
 
-def claim(clip: SceneClip, rng: Random) -> tuple[str, bool]:
-    """A statement about a clip, and whether it is true: as often as not, by a wrong value, a negation or both."""
-    thing = rng.choice(clip.things)
-    right, negated = rng.random() < 0.5, rng.random() < 0.5
-    topic = rng.random()
+def claims(clip: SceneClip, rng: Random) -> Iterator[tuple[str, bool]]:
+    """A statement about a clip and its negation, and whether each is true; as often as not the statement is wrong."""
+    thing, right, topic = rng.choice(clip.things), rng.random() < 0.5, rng.random()
+    say: Callable[..., str]
     if topic < 0.35:
-        name = thing.name if right else _absent(clip, thing, rng)
-        return answers.exists(name, negated=negated), right != negated
-    if topic < 0.6:
+        say = partial(answers.exists, thing.name if right else _absent(clip, thing, rng))
+    elif topic < 0.6:
         type, value = rng.choice((("color", thing.color), ("size", thing.size), ("size", thing.size)))
         said = value if right else rng.choice([v for v in (COLORS if type == "color" else SIZES) if v != value])
-        return answers.has_attribute(thing.name, type, said, negated=negated), right != negated
-    other = rng.choice([t for t in clip.things if t is not thing])
-    true = relation(thing, other)
-    said = true if right else rng.choice([r for r in RELATIONS if r != true])
-    return answers.related(thing.name, said, other.name, negated=negated), right != negated
+        say = partial(answers.has_attribute, thing.name, type, said)
+    else:
+        other = rng.choice([t for t in clip.things if t is not thing])
+        true = relation(thing, other)
+        said = true if right else rng.choice([r for r in RELATIONS if r != true])
+        say = partial(answers.related, thing.name, said, other.name)
+    for negated in (False, True):
+        yield say(negated=negated), right != negated
 
 
 def _absent(clip: SceneClip, thing: Thing, rng: Random) -> str:

@@ -15,7 +15,10 @@ from trainer.tiny.vocabulary import PATCH, WORD_GROUPS
 VISUAL_TOKENS = 16  # for each pair of frames
 _WIDTH, _LAYERS, _HEADS, _KEY_HEADS, _INNER = 192, 5, 6, 3, 448
 _QK_GAIN = 1.6  # with Qwen3's normed queries and keys and gain 1, heads this small can't look names up sharply
+_OUT_GAIN = 0.1  # of the blocks' outputs: with 1 they drown what embeddings and visual tokens say
+_COPY_GAIN = 0.5
 _LOGIT_SCALE = 8.0
+_NAMED_AFTER = 2  # blocks, after which a name's end must know the thing: one block to join the name, one to look it up
 
 
 def build_network(tokenizer: PreTrainedTokenizerFast, seed: int) -> Qwen3VLForConditionalGeneration:
@@ -29,6 +32,7 @@ def build_network(tokenizer: PreTrainedTokenizerFast, seed: int) -> Qwen3VLForCo
             nn.init.zeros_(weight)
         elif "q_norm" in name or "k_norm" in name:
             nn.init.constant_(weight, _QK_GAIN)
+    _let_alike_meet(network)
     network.tie_weights()
     generation = network.generation_config
     generation.eos_token_id = tokenizer.convert_tokens_to_ids("<|im_end|>")
@@ -43,8 +47,25 @@ def _std(name: str, weight: Tensor) -> float:
     if "pos_embed" in name:
         return 0.3
     std = float(weight[0].numel() ** -0.5)
-    deep = name.endswith(("o_proj.weight", "down_proj.weight"))
-    return std / (0.5 * (2 * _LAYERS) ** 0.5) if deep else std
+    return _OUT_GAIN * std if name.endswith(("o_proj.weight", "down_proj.weight")) else std
+
+
+def _let_alike_meet(network: Qwen3VLForConditionalGeneration) -> None:
+    """From the second block on, let a token attend to what is like it and take over what that says.
+
+    Half of the heads start with queries that equal their keys, all with an output that is the transpose of their values.
+    """
+    head = _WIDTH // _HEADS
+    for block in network.model.language_model.layers[1:]:
+        attention = block.self_attn
+        q, k = attention.q_proj.weight.data, attention.k_proj.weight.data
+        v, out = attention.v_proj.weight.data, attention.o_proj.weight.data
+        for h in range(_HEADS):
+            of_head = slice(h * head, (h + 1) * head)
+            shared = slice(h // 2 * head, (h // 2 + 1) * head)
+            if h % 2 == 0:
+                q[of_head] = k[shared]
+            out[:, of_head] = _COPY_GAIN * v[shared].T
 
 
 def _config(tokenizer: PreTrainedTokenizerFast) -> Qwen3VLConfig:
@@ -75,9 +96,9 @@ def _config(tokenizer: PreTrainedTokenizerFast) -> Qwen3VLConfig:
     }
     vision = {
         "depth": 2,
-        "hidden_size": 128,
-        "intermediate_size": 256,
-        "num_heads": 4,
+        "hidden_size": 192,
+        "intermediate_size": 640,
+        "num_heads": 6,
         "in_channels": 3,
         "patch_size": PATCH,
         "spatial_merge_size": 1,
@@ -135,21 +156,51 @@ class Batch:
     segments: Tensor  # B x T
     positions: Tensor  # 3 x B x T
     pixels: Tensor  # P x pixels of a patch
-    words: Tensor  # P x groups: what each visual token shows, -100 where it can't be told
+    named: Tensor  # N x groups: what each thing is like that a name in a lesson names, -100 where it can't be told
+    named_at: Tensor  # N x 2: the row and the token where such a name ends
 
 
-def predict(network: Qwen3VLForConditionalGeneration, batch: Batch, visual: Tensor) -> Tensor:
-    """Logits at the positions that predict a label, N x V. A lesson sees the prefix and itself only."""
-    ids, segments = batch.ids, batch.segments
-    embedded = network.model.language_model.embed_tokens(ids)
-    shown = (ids == network.config.image_token_id) | (ids == network.config.video_token_id)
-    embedded = embedded.masked_scatter(shown[..., None], visual)
+def predict(network: Qwen3VLForConditionalGeneration, batch: Batch, visual: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits at the positions that predict a label, N x V, and on the way there what `look_up` gives."""
+    model = network.model.language_model
+    halfway = _pass(network, batch, _embed(network, batch, visual), 0, _NAMED_AFTER)
+    hidden = model.norm(_pass(network, batch, halfway, _NAMED_AFTER, _LAYERS))
+    return network.lm_head(hidden[:, :-1][batch.labels[:, 1:] != -100]), _meanings(network, batch, halfway)
+
+
+def look_up(network: Qwen3VLForConditionalGeneration, batch: Batch, visual: Tensor) -> Tensor:
+    """What the end of each name means after the first blocks, N x D, for `words_loss`; only these blocks run."""
+    halfway = _pass(network, batch, _embed(network, batch, visual), 0, _NAMED_AFTER)
+    return _meanings(network, batch, halfway)
+
+
+def before_meaning(name: str) -> bool:
+    """Whether a weight of the text model takes part in `look_up`."""
+    blocks = tuple(f"language_model.layers.{i}." for i in range(_NAMED_AFTER))
+    return any(block in name for block in blocks) or "language_model.norm" in name
+
+
+def _embed(network: Qwen3VLForConditionalGeneration, batch: Batch, visual: Tensor) -> Tensor:
+    embedded = network.model.language_model.embed_tokens(batch.ids)
+    shown = (batch.ids == network.config.image_token_id) | (batch.ids == network.config.video_token_id)
+    return embedded.masked_scatter(shown[..., None], visual)  # type: ignore[no-any-return]
+
+
+def _pass(network: Qwen3VLForConditionalGeneration, batch: Batch, hidden: Tensor, first: int, last: int) -> Tensor:
+    """Some of the text model's blocks. A lesson sees the prefix and itself only."""
+    segments = batch.segments
     mask = (segments[:, None, :] == 0) | (segments[:, None, :] == segments[:, :, None])
-    mask &= torch.ones(ids.shape[1], ids.shape[1], dtype=torch.bool).tril()
-    hidden = network.model.language_model(
-        inputs_embeds=embedded, attention_mask=mask[:, None], position_ids=batch.positions, use_cache=False
-    ).last_hidden_state
-    return network.lm_head(hidden[:, :-1][batch.labels[:, 1:] != -100])  # type: ignore[no-any-return]
+    mask &= torch.ones(segments.shape[1], segments.shape[1], dtype=torch.bool).tril()
+    model = network.model.language_model
+    rotary = model.rotary_emb(hidden, batch.positions)
+    for block in model.layers[first:last]:
+        hidden = block(hidden, attention_mask=mask[:, None], position_embeddings=rotary)
+    return hidden
+
+
+def _meanings(network: Qwen3VLForConditionalGeneration, batch: Batch, halfway: Tensor) -> Tensor:
+    row, column = batch.named_at.unbind(1)
+    return network.model.language_model.norm(halfway[row, column]) / _LOGIT_SCALE  # type: ignore[no-any-return]
 
 
 def lesson_loss(logits: Tensor, batch: Batch) -> Tensor:

@@ -1,7 +1,9 @@
 """Rows to train on: some frames, their visual prefix exactly as the stock processor lays it out, and lessons after it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from random import Random
 from typing import Any
@@ -16,11 +18,12 @@ from trainer.tiny import lessons
 from trainer.tiny.lessons import Lesson, View
 from trainer.tiny.network import VISUAL_TOKENS, Batch
 from trainer.tiny.vocabulary import PATCH, WORD_GROUPS
-from trainer.world.render import frame
-from trainer.world.scene import ACTIONS, COLORS, PLACES, SHAPES, SIZES, Scene, SceneClip
+from trainer.world.render import RGB, frame
+from trainer.world.scene import ACTIONS, COLORS, GRID, HELD_OUT, PLACES, SHAPES, SIZES, Scene, SceneClip, Thing
 
 NOMINAL_FPS = 1.0  # frames are shown as one a second whatever their true times, in training and in use
 _IGNORE = -100
+Paints = Mapping[str, tuple[int, int, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +52,51 @@ def sample_row(scene: Scene, view: View, rng: Random, *, looks: float = 0.0, mos
     taught = lessons.image_lessons if view == "image" else lessons.clip_lessons
     asked = [*lessons.lookups(clip, rng, wanted), *lessons.thinned(list(taught(clip, rng)), rng, most - wanted)]
     if view == "image":
-        still = _noisy(frame(clip, rng.choice((rng.uniform(0, 0.3), rng.uniform(0.7, 1.0)))), rng)
-        return Row(view, (still, still), (clip,), tuple(asked))
+        return Row(view, _still(clip, rng), (clip,), tuple(asked))
     return Row(view, _pair(clip, rng), (clip,), tuple(asked))
 
 
-def _pair(clip: SceneClip, rng: Random) -> tuple[Image, Image]:
+def crowded_row(rng: Random) -> Row:
+    """A row without lessons whose cells are half full, half of them in colours without a name.
+
+    More to see than in scenes; and else shapes would be told by colour, as some pairs of both are never shown.
+    """
+    paints = {f"unnamed {i}": _unnamed_paint(rng) for i in range(4)}
+    things = [
+        Thing(color, shape, rng.choice(SIZES), rng.choice(ACTIONS), column, row, rng.randint(-1, 1), rng.randint(-1, 1))
+        for row in range(GRID)
+        for column in range(GRID)
+        for color, shape in [(rng.choice(rng.choice((COLORS, tuple(paints)))), rng.choice(SHAPES))]
+        if rng.random() < 0.5 and (color, shape) not in HELD_OUT
+    ]
+    clip = SceneClip(rng.choice(PLACES), tuple(things), rng.randrange(24))
+    view: View = rng.choice(("image", "clip"))
+    frames = _still(clip, rng, RGB | paints) if view == "image" else _pair(clip, rng, RGB | paints)
+    return Row(view, frames, (clip,), ())
+
+
+def _unnamed_paint(rng: Random) -> tuple[int, int, int]:
+    """A bright colour that no named one is near."""
+    while True:
+        paint = (rng.randrange(256), rng.randrange(256), rng.randrange(256))
+        if max(paint) > 160 and all(math.dist(paint, named) > 60 for named in RGB.values()):
+            return paint
+
+
+def name_row(scene: Scene, rng: Random) -> Row:
+    """A row that only names: each thing of a clip, and one that isn't there."""
+    row = sample_row(scene, rng.choice(("image", "clip")), rng, most=0)
+    return replace(row, lessons=tuple(lessons.names(row.clips[0], rng)))
+
+
+def _still(clip: SceneClip, rng: Random, paints: Paints = RGB) -> tuple[Image, Image]:
+    still = _noisy(frame(clip, rng.choice((rng.uniform(0, 0.3), rng.uniform(0.7, 1.0))), paints=paints), rng)
+    return still, still
+
+
+def _pair(clip: SceneClip, rng: Random, paints: Paints = RGB) -> tuple[Image, Image]:
     first, last = rng.uniform(0.0, 0.2), rng.uniform(0.8, 1.0)
-    return _noisy(frame(clip, first), rng), _noisy(frame(clip, last), rng)
+    return _noisy(frame(clip, first, paints=paints), rng), _noisy(frame(clip, last, paints=paints), rng)
 
 
 def _noisy(picture: Image, rng: Random) -> Image:
@@ -80,8 +120,7 @@ def shown_words(clip: SceneClip, *, still: bool) -> NDArray[np.int64]:
     words[:, 5], words[:, 6] = np.divmod(np.arange(VISUAL_TOKENS), 4)
     words[:, 7] = PLACES.index(clip.place)
     for t in clip.things:
-        action = _IGNORE if still else ACTIONS.index(t.action)
-        words[t.row * 4 + t.column, :5] = 1, COLORS.index(t.color), SHAPES.index(t.shape), SIZES.index(t.size), action
+        words[t.row * 4 + t.column, :5] = _thing_words(t, still=still)[:5]
     return words
 
 
@@ -92,6 +131,7 @@ def collate(tokenizer: PreTrainedTokenizerFast, rows: Sequence[Row]) -> Batch:
     ids = np.full((count, length), tokenizer.pad_token_id)
     labels, segments = np.full((count, length), _IGNORE), np.full((count, length), -1)
     positions = np.zeros((3, count, length), np.int64)
+    named, named_at = [np.zeros((0, len(WORD_GROUPS)), np.int64)], [np.zeros((0, 2), np.int64)]
     for b, (row_ids, row_labels, row_segments, row_positions) in enumerate(laid):
         n = len(row_ids)
         ids[b, :n], labels[b, :n], segments[b, :n], positions[:, b, :n] = (
@@ -100,16 +140,59 @@ def collate(tokenizer: PreTrainedTokenizerFast, rows: Sequence[Row]) -> Batch:
             row_segments,
             row_positions,
         )
+        ends, words = named_words(tokenizer, rows[b], row_ids, row_segments)
+        named_at.append(np.stack([np.full(len(ends), b), ends], 1))
+        named.append(words)
     frames = [f for row in rows for f in row.frames]
-    words = [shown_words(c, still=row.view == "image") for row in rows for c in row.clips]
     return Batch(
         ids=torch.from_numpy(ids),
         labels=torch.from_numpy(labels),
         segments=torch.from_numpy(segments),
         positions=torch.from_numpy(positions),
         pixels=torch.from_numpy(patches(frames)) if frames else torch.zeros(0, 3 * 2 * PATCH * PATCH),
-        words=torch.from_numpy(np.concatenate(words)) if words else torch.zeros(0, len(WORD_GROUPS), dtype=torch.long),
+        named=torch.from_numpy(np.concatenate(named)),
+        named_at=torch.from_numpy(np.concatenate(named_at)),
     )
+
+
+def named_words(
+    tokenizer: PreTrainedTokenizerFast, row: Row, ids: Sequence[int], segments: Sequence[int]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where names of things end in a row's lessons, and the words that each named thing shows.
+
+    A lesson about two clips names a thing of the first, then one of the second; one that names otherwise is left out.
+    """
+    colors, shapes = _word_numbers(tokenizer, COLORS), _word_numbers(tokenizer, SHAPES)
+    ends: dict[int, list[int]] = defaultdict(list)
+    for at in range(1, len(ids) if row.clips else 0):
+        if ids[at] in shapes and ids[at - 1] in colors:
+            ends[segments[at]].append(at)
+    kept = [
+        (at, row.clips[k if len(row.clips) == 2 else 0])
+        for found in ends.values()
+        if len(row.clips) == 1 or len(found) == 2
+        for k, at in enumerate(found)
+    ]
+    words = np.full((len(kept), len(WORD_GROUPS)), _IGNORE)
+    for words_of_one, (at, clip) in zip(words, kept, strict=True):
+        name = f"{COLORS[colors[ids[at - 1]]]} {SHAPES[shapes[ids[at]]]}"
+        thing = next((t for t in clip.things if t.name == name), None)
+        words_of_one[:] = _thing_words(thing, still=row.view == "image")
+    return np.array([at for at, _ in kept], np.int64), words
+
+
+@cache
+def _word_numbers(tokenizer: PreTrainedTokenizerFast, words: tuple[str, ...]) -> dict[int, int]:
+    return {_encode(tokenizer, f" {word}")[0]: number for number, word in enumerate(words)}
+
+
+def _thing_words(thing: Thing | None, *, still: bool) -> list[int]:
+    if thing is None:
+        return [0, *[_IGNORE] * (len(WORD_GROUPS) - 1)]
+    action = _IGNORE if still else ACTIONS.index(thing.action)
+    color = COLORS.index(thing.color) if thing.color in COLORS else _IGNORE
+    look = (color, SHAPES.index(thing.shape), SIZES.index(thing.size), action)
+    return [1, *look, thing.row, thing.column, _IGNORE]
 
 
 def _lay_out(tokenizer: PreTrainedTokenizerFast, row: Row) -> tuple[list[int], list[int], list[int], Any]:
@@ -117,7 +200,9 @@ def _lay_out(tokenizer: PreTrainedTokenizerFast, row: Row) -> tuple[list[int], l
     ids, labels, segments, positions = list(prefix), [_IGNORE] * len(prefix), [0] * len(prefix), [prefix_positions]
     begin, end = tokenizer.convert_tokens_to_ids(["<|im_start|>", "<|im_end|>"])
     for k, lesson in enumerate(row.lessons, 1):
-        asked, answer = [*_encode(tokenizer, lesson.prompt), begin], [*_encode(tokenizer, lesson.answer), end]
+        asked, answer = [*_encode(tokenizer, lesson.prompt)], [*_encode(tokenizer, lesson.answer)]
+        if answer:
+            asked, answer = [*asked, begin], [*answer, end]
         length = len(asked) + len(answer)
         ids += asked + answer
         labels += [_IGNORE] * len(asked) + answer

@@ -14,21 +14,32 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast, Qwen3VLForConditionalGeneration
 
 from trainer.tiny.lessons import View
-from trainer.tiny.network import Batch, build_network, lesson_loss, predict, see, word_ids, words_loss
-from trainer.tiny.rows import NOMINAL_FPS, Row, collate, patches, sample_row, shown_words
+from trainer.tiny.network import (
+    Batch,
+    before_meaning,
+    build_network,
+    lesson_loss,
+    look_up,
+    predict,
+    see,
+    word_ids,
+    words_loss,
+)
+from trainer.tiny.rows import NOMINAL_FPS, Row, collate, crowded_row, name_row, patches, sample_row, shown_words
 from trainer.tiny.vocabulary import SIDE, build_processor, build_tokenizer
 from trainer.world.scene import Scene
 
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """A part of stage 1: until which share of its steps, in which views, and how many of the lessons are look-ups."""
+    """A part of the lessons: until which share of its steps, in which views, and how many of the lessons are look-ups."""
 
     until: float
     views: Mapping[View, float]
@@ -41,16 +52,20 @@ class Recipe:
     """All that decides the weights."""
 
     seed: int = 0
-    align_steps: int = 1200
-    lesson_steps: int = 5000
+    align_steps: int = 1500
+    name_steps: int = 1250
+    lesson_steps: int = 6000
     align_rate: float = 2e-3
+    name_rate: float = 2e-3
     rate: float = 1.5e-3
-    hold: float = 0.4  # the share of stage 1 at the full rate, before it falls to a fiftieth
+    hold: float = 0.4  # the share of the lessons at the full rate, before it falls to a fiftieth
     examined: int = 40  # validation scenes at each checkpoint
-    align_weight: float = 0.2  # of stage 0's loss during stage 1
+    align_weight: float = 0.2  # of stage 0's loss afterwards
+    name_weight: float = 0.1  # of stage 1's loss during the lessons
+    rivals: tuple[float, ...] = (0.0, 0.5, 0.9)  # how often things share a colour: a scene draws one of these
     phases: tuple[Phase, ...] = (
-        Phase(0.25, {"image": 0.6, "clip": 0.35, "text": 0.05}, looks=0.6),
-        Phase(0.5, {"image": 0.45, "clip": 0.35, "clips": 0.12, "text": 0.08}, looks=0.25),
+        Phase(0.2, {"image": 0.6, "clip": 0.35, "text": 0.05}, looks=0.5),
+        Phase(0.5, {"image": 0.45, "clip": 0.35, "clips": 0.12, "text": 0.08}, looks=0.2),
         Phase(1.0, {"image": 0.42, "clip": 0.33, "clips": 0.17, "text": 0.08}, looks=0.1),
     )
 
@@ -70,18 +85,24 @@ class Training:
     def run(self, until: int | None = None) -> None:
         """Train from the last checkpoint to the end, or to step `until`."""
         self._resume()
-        total = self.recipe.align_steps + self.recipe.lesson_steps if until is None else until
+        recipe = self.recipe
+        naming, teaching = recipe.align_steps, recipe.align_steps + recipe.name_steps
+        total = teaching + recipe.lesson_steps if until is None else until
         started, since = self.seconds, time.monotonic()
         while self.step < total:
-            loss, accuracy = self._align() if self.step < self.recipe.align_steps else (self._teach(), [])
+            stage = self._align if self.step < naming else self._name if self.step < teaching else self._teach
+            loss, accuracy = stage()
             self.step += 1
             self.seconds = started + time.monotonic() - since
-            if self.step == self.recipe.align_steps:
+            if self.step in (naming, teaching):
                 self.optimizer = self._fresh_optimizer()
             if self.step % 50 == 0:
-                self._log({"loss": round(loss, 4), "aligned": [round(a, 3) for a in accuracy]})
+                self._log(
+                    {"stage": stage.__name__[1:], "loss": round(loss, 4), "words": [round(a, 3) for a in accuracy]}
+                )
             if self.step % 250 == 0 or self.step == total:
-                self._log({"exact_match": self.examine(self.recipe.examined)} if self.rank == 0 else {})
+                if self.rank == 0 and self.step > teaching:
+                    self._log({"exact_match": self.examine(recipe.examined)})
                 self._save()
 
     def export(self, folder: Path) -> None:
@@ -99,7 +120,8 @@ class Training:
         """Exact match by kind of lesson on validation scenes, with the right beginning of each answer given."""
         hits: dict[str, list[bool]] = defaultdict(list)
         for seed in range(scenes):
-            scene, rng = Scene.generate(seed, split="validation"), Random(seed)
+            rng = Random(seed)
+            scene = Scene.generate(seed, split="validation", rivals=rng.choice(self.recipe.rivals))
             for view in ("image", "clip", "clips", "text"):
                 row = sample_row(scene, view, rng, looks=0.3 if view == "image" else 0.0)
                 for kind, hit in zip((x.kind for x in row.lessons), self._graded(row), strict=True):
@@ -108,7 +130,7 @@ class Training:
 
     def _graded(self, row: Row) -> list[bool]:
         batch = collate(self.tokenizer, [row])
-        logits = predict(self.network, batch, self._see(batch))
+        logits, _ = predict(self.network, batch, self._see(batch))
         chosen = batch.labels[0, 1:] != -100
         right = (logits.argmax(-1) == batch.labels[0, 1:][chosen]).tolist()
         graded = [True] * len(row.lessons)
@@ -125,21 +147,32 @@ class Training:
 
     def _align(self) -> tuple[float, list[float]]:
         """Stage 0: visual tokens against the text embeddings of what they show."""
-        rng = self._rng()
-        pictures, words = [], []
-        for _ in range(24):
-            row = sample_row(self._scene(rng), rng.choices(("image", "clip"), (0.4, 0.6))[0], rng)
-            pictures.append(patches(row.frames))
-            words.append(shown_words(row.clips[0], still=row.view == "image"))
-        visual = see(self.network, torch.cat([torch.from_numpy(p) for p in pictures]))
-        loss, accuracy = words_loss(self.network, visual, torch.cat([torch.from_numpy(w) for w in words]), self.groups)
-        done = self.step / self.recipe.align_steps
-        self._descend(loss, self.recipe.align_rate * min(1, (self.step + 1) / 40) * max(0.05, min(1, (1 - done) * 2)))
+        recipe = self.recipe
+        loss, accuracy = self._aligned(24, self._rng())
+        self._descend(loss, _rate(recipe.align_rate, self.step, recipe.align_steps))
         return loss.item(), accuracy
 
-    def _teach(self) -> float:
-        """Stage 1: lessons about frames."""
-        recipe, step = self.recipe, self.step - self.recipe.align_steps
+    def _aligned(self, pictures: int, rng: Random) -> tuple[Tensor, list[float]]:
+        rows = [crowded_row(rng) for _ in range(pictures)]
+        pixels = np.concatenate([patches(row.frames) for row in rows])
+        words = np.concatenate([shown_words(row.clips[0], still=row.view == "image") for row in rows])
+        visual = see(self.network, torch.from_numpy(pixels))
+        return words_loss(self.network, visual, torch.from_numpy(words), self.groups)
+
+    def _name(self) -> tuple[float, list[float]]:
+        """Stage 1: the first blocks learn to find the thing that a name names."""
+        recipe, rng = self.recipe, self._rng()
+        batch = collate(self.tokenizer, [name_row(self._scene(rng), rng) for _ in range(16)])
+        visual = self._see(batch)
+        loss, accuracy = words_loss(self.network, look_up(self.network, batch, visual), batch.named, self.groups)
+        aligned, _ = self._aligned(6, rng)
+        rate = _rate(recipe.name_rate, self.step - recipe.align_steps, recipe.name_steps)
+        self._descend(loss + recipe.align_weight * aligned, rate)
+        return loss.item(), accuracy
+
+    def _teach(self) -> tuple[float, list[float]]:
+        """Stage 2: lessons about frames."""
+        recipe, step = self.recipe, self.step - self.recipe.align_steps - self.recipe.name_steps
         done = step / recipe.lesson_steps
         phase = next(p for p in recipe.phases if done < p.until)
         rng = self._rng()
@@ -147,17 +180,22 @@ class Training:
         rows = [sample_row(self._scene(rng), view, rng, looks=phase.looks) for view in views]
         batch = collate(self.tokenizer, rows)
         visual = self._see(batch)
-        loss = lesson_loss(predict(self.network, batch, visual), batch)
-        aligned = words_loss(self.network, visual, batch.words, self.groups)[0] if len(batch.words) else 0.0
+        logits, named = predict(self.network, batch, visual)
+        loss = lesson_loss(logits, batch)
+        accuracy: list[float] = []
+        whole = loss + recipe.align_weight * self._aligned(6, rng)[0]
+        if len(batch.named):
+            found, accuracy = words_loss(self.network, named, batch.named, self.groups)
+            whole = whole + recipe.name_weight * found
         fall = 1.0 if done < recipe.hold else max(0.02, (1 - done) / (1 - recipe.hold))
-        self._descend(loss + recipe.align_weight * aligned, recipe.rate * min(1, (step + 1) / 60) * fall)
-        return loss.item()
+        self._descend(whole, recipe.rate * min(1, (step + 1) / 60) * fall)
+        return loss.item(), accuracy
 
     def _rng(self) -> Random:
         return Random(f"{self.recipe.seed}:{self.step}:{self.rank}")
 
     def _scene(self, rng: Random) -> Scene:
-        return Scene.generate(rng.getrandbits(48), split="train")
+        return Scene.generate(rng.getrandbits(48), split="train", rivals=rng.choice(self.recipe.rivals))
 
     def _descend(self, loss: Tensor, rate: float) -> None:
         self.optimizer.zero_grad(set_to_none=True)
@@ -171,9 +209,13 @@ class Training:
         self.optimizer.step()
 
     def _fresh_optimizer(self) -> torch.optim.AdamW:
-        named = list(self.network.named_parameters())
-        if self.step < self.recipe.align_steps:
-            named = [(n, p) for n, p in named if ".visual." in n or "embed_tokens" in n]
+        recipe, named = self.recipe, list(self.network.named_parameters())
+        if self.step < recipe.align_steps + recipe.name_steps:  # words stay as far apart as they were drawn
+            named = [(n, p) for n, p in named if "embed_tokens" not in n]
+        if self.step < recipe.align_steps:
+            named = [(n, p) for n, p in named if ".visual." in n]
+        elif self.step < recipe.align_steps + recipe.name_steps:
+            named = [(n, p) for n, p in named if ".visual." in n or before_meaning(n)]
         gains = [p for n, p in named if "q_norm" in n or "k_norm" in n]
         matrices = [p for n, p in named if p.ndim >= 2 and "embed" not in n]
         rest = [p for n, p in named if not any(p is q for q in (*gains, *matrices))]
@@ -207,6 +249,11 @@ class Training:
             with (self.folder / "log.jsonl").open("a") as log:
                 log.write(row + "\n")
             print(row, flush=True)
+
+
+def _rate(full: float, step: int, steps: int) -> float:
+    """A short rise, the full rate, and from halfway on a fall to a twentieth."""
+    return full * min(1, (step + 1) / 40) * max(0.05, min(1, (1 - step / steps) * 2))
 
 
 def _average(parameters: Sequence[nn.Parameter], world: int) -> None:

@@ -1,6 +1,7 @@
 """The tiny model's tokenizer, chat template and processor: standard classes, a small vocabulary from the world's words."""
 
 from collections.abc import Iterator
+from functools import cache
 from random import Random
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -49,6 +50,7 @@ _TEMPLATE = (
 )
 
 
+@cache
 def build_tokenizer(size: int = 720) -> PreTrainedTokenizerFast:
     """A byte-level BPE in which every word of the world is one token; always the same."""
     tokenizer = Tokenizer(models.BPE())

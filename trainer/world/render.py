@@ -1,5 +1,6 @@
 """Pictures and videos of scenes."""
 
+from collections.abc import Mapping
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +18,7 @@ FPS = 10
 _CELL = SIDE // GRID
 _TRAVEL = 7.0  # how far a moving thing gets in a clip
 _RADIUS = {"small": 3.6, "large": 6.2}
-_RGB = {
+RGB = {
     "red": (225, 40, 40),
     "green": (40, 200, 60),
     "blue": (60, 90, 245),
@@ -28,14 +29,14 @@ _RGB = {
 _SUBPIXEL = 4
 
 
-def frame(clip: SceneClip, progress: float, scale: int = 1) -> Image:
+def frame(clip: SceneClip, progress: float, scale: int = 1, paints: Mapping[str, tuple[int, int, int]] = RGB) -> Image:
     """The picture of a clip at `progress` from 0 (its start) to 1 (its end), 64 * scale pixels a side.
 
     A larger picture has larger pixels and shows nothing more, so that a model sees the same at any size.
     """
     picture = _background(clip.place, clip.background).copy()
     for thing in clip.things:
-        _draw(picture, thing, *position(thing, progress))
+        _draw(picture, thing, *position(thing, progress), paints[thing.color])
     return np.repeat(np.repeat(picture, scale, 0), scale, 1) if scale > 1 else picture
 
 
@@ -86,8 +87,8 @@ def _background(place: str, variant: int) -> Image:
     return np.clip(picture, 0, 255).astype(np.uint8)
 
 
-def _draw(picture: Image, thing: Thing, x: float, y: float) -> None:
-    r, color = _RADIUS[thing.size], _RGB[thing.color]
+def _draw(picture: Image, thing: Thing, x: float, y: float, color: tuple[int, int, int]) -> None:
+    r = _RADIUS[thing.size]
     if thing.shape == "circle":
         k = 1 << _SUBPIXEL
         cv2.circle(picture, (int(x * k), int(y * k)), int(r * k), color, -1, cv2.LINE_AA, _SUBPIXEL)

@@ -74,13 +74,18 @@ class Scene:
     clips: tuple[SceneClip, ...]
 
     @classmethod
-    def generate(cls, seed: int, *, split: Split = "test", clips: int | None = None) -> "Scene":
-        """The scene of a seed: 2 to 4 clips, or as many as asked. Splits never share a scene."""
+    def generate(cls, seed: int, *, split: Split = "test", clips: int | None = None, rivals: float = 0.0) -> "Scene":
+        """The scene of a seed: 2 to 4 clips, or as many as asked. Splits never share a scene.
+
+        `rivals` is how often a thing takes the colour of another in its clip; at 0 colours are unique.
+        """
+        if not 0 <= rivals < 1:
+            raise ValueError(f"rivals is {rivals}: give a share from 0 to below 1.")
         rng = Random(f"{_SEED_OF_SPLIT[split]}:{seed}")
         count = clips or rng.choices((2, 3, 4), (0.4, 0.4, 0.2))[0]
         made: list[SceneClip] = []
         for place in rng.sample(PLACES, count):
-            made.append(_clip(rng, place, made[-1].things if made else (), split))
+            made.append(_clip(rng, place, made[-1].things if made else (), split, rivals))
         return cls(seed, split, tuple(made))
 
     def starts(self) -> list[float]:
@@ -107,7 +112,7 @@ def relation(a: Thing, b: Thing) -> str:
     return "above" if dy < 0 else "below"
 
 
-def _clip(rng: Random, place: str, before: tuple[Thing, ...], split: Split) -> SceneClip:
+def _clip(rng: Random, place: str, before: tuple[Thing, ...], split: Split, rivals: float) -> SceneClip:
     count = rng.choices((2, 3, 4), (0.3, 0.45, 0.25))[0]
     things: list[Thing] = []
     for thing in before:
@@ -118,8 +123,11 @@ def _clip(rng: Random, place: str, before: tuple[Thing, ...], split: Split) -> S
         thing = Thing(rng.choice(COLORS), rng.choice(SHAPES), rng.choice(SIZES))
         if things and rng.random() < 0.35:
             thing = replace(thing, shape=rng.choice(things).shape)
+        if rivals and things and rng.random() < rivals:
+            thing = replace(thing, color=rng.choice(things).color)
         allowed = split == "composition" or (thing.color, thing.shape) not in HELD_OUT
-        if allowed and thing.color not in {t.color for t in things}:
+        taken = {t.name if rivals else t.color for t in things}
+        if allowed and (thing.name if rivals else thing.color) not in taken:
             things.append(thing)
     cells = list(rng.choice(_LAYOUTS[count]))
     rng.shuffle(cells)
