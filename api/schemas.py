@@ -3,9 +3,10 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from model.rationale.qra import FAMILIES, Family, Form
+from model.rationale.walk import EdgeKind
 
 State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 Seed = Annotated[int, Field(ge=0, lt=2**31, description="The same seed gives the same result.")]
@@ -96,14 +97,18 @@ class QraRequest(Body):
         "count": 0.1,
     }
     polish: PolishRequest | None = None
+    edges: Annotated[
+        dict[EdgeKind, Weight],
+        Field(description="Weights of the kinds of edge that deepen questions; none: all alike."),
+    ] = {}
     temporal: Annotated[float, Field(ge=0, le=1, description="Share whose clip is told by an event or a time.")] = 0.4
     seed: Seed = 0
     name: Annotated[str, Field(max_length=200)] = ""
 
-    @field_validator("families", "forms")
+    @field_validator("families", "forms", "edges")
     @classmethod
-    def _something(cls, weights: dict[str, float]) -> dict[str, float]:
-        if not sum(weights.values()):
+    def _something(cls, weights: dict[str, float], told: ValidationInfo) -> dict[str, float]:
+        if not sum(weights.values()) and (weights or told.field_name != "edges"):
             raise ValueError("at least one weight must be more than 0")
         return weights
 

@@ -11,7 +11,7 @@ from neo4j import Driver
 
 from graphdb.programs import run_programs
 from model.rationale.compose import Draft, compose
-from model.rationale.counting import counted, tally
+from model.rationale.counting import Tally, counted, tally
 from model.rationale.forms import Chooser, choice, yes_no
 from model.rationale.program import Outcome, Program, Reason
 from model.rationale.qra import Family, Form, Qra
@@ -29,6 +29,7 @@ class Trial:
     walk: Walk
     context: Context
     cell: tuple[int, Family, Form]
+    phrasing: int = 0
 
     @property
     def form(self) -> Form:
@@ -41,8 +42,8 @@ def judge(
     """Each walk's sample, or why there is none; a choice has three or `options` options."""
     counts = {i: t for i, t in enumerate(trials) if t.form == "count"}
     others = {i: t for i, t in enumerate(trials) if t.form != "count"}
-    tallies, verdicts = _answered(driver, counts, settings, tally, lambda t: (t.program, t.teller.describes))
-    drafts, rejected = _answered(driver, others, settings, compose, lambda d: (d.qra.program, d.describes))
+    tallies, verdicts = _answered(driver, counts, settings, _tally, lambda t: (t.program, t.teller.describes))
+    drafts, rejected = _answered(driver, others, settings, _compose, lambda d: (d.qra.program, d.describes))
     verdicts |= rejected
     made: dict[int, Qra] = {}
     for i in sorted(tallies | drafts):
@@ -66,6 +67,15 @@ def judge(
     return [verdicts[i] for i in range(len(trials))]
 
 
+def _tally(trial: Trial, setting: Setting, narrow: frozenset[str]) -> Tally:
+    return tally(trial.walk, setting, context=trial.context, narrow=narrow, phrasing=trial.phrasing)
+
+
+def _compose(trial: Trial, setting: Setting, narrow: frozenset[str]) -> Draft:
+    closed = trial.form == "yes_no"
+    return compose(trial.walk, setting, context=trial.context, narrow=narrow, phrasing=trial.phrasing, closed=closed)
+
+
 def _in_form(draft: Draft, trial: Trial, setting: Setting, chooser: Chooser, options: int) -> Qra:
     if trial.form == "yes_no":
         return yes_no(draft, *chooser.claim(draft, setting))
@@ -78,7 +88,7 @@ def _answered(
     driver: Driver,
     trials: Mapping[int, Trial],
     settings: Mapping[str, Setting],
-    tell: Callable[..., T],
+    tell: Callable[[Trial, Setting, frozenset[str]], T],
     parts: Callable[[T], tuple[Program, Sequence[str]]],
 ) -> tuple[dict[int, tuple[T, Outcome]], dict[int, Verdict]]:
     """What `tell` makes of the walks and what the programs say, and why others have no answer.
@@ -93,7 +103,7 @@ def _answered(
         for i, narrowed in narrow.items():
             walk = trials[i].walk
             try:
-                told[i] = tell(walk, settings[walk.run_id], context=trials[i].context, narrow=narrowed)
+                told[i] = tell(trials[i], settings[walk.run_id], narrowed)
             except Unclear as unclear:
                 verdicts[i] = unclear.reason
         outcomes = run_programs(driver, [(trials[i].walk.run_id, parts(t)[0]) for i, t in told.items()])

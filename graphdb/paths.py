@@ -6,8 +6,9 @@ All walks of a request advance together, one statement for each step. Chance ent
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby, islice
 from random import Random
 from typing import Any, get_args
 
@@ -16,13 +17,17 @@ from neo4j import Driver
 from graphdb.connection import read
 from graphdb.cypher import cypher
 from model.rationale.english import deed
-from model.rationale.walk import EDGE_KINDS, ClipFacts, EdgeKind, Entity, Hop, Setting, Slot, Stopped, Walk
+from model.rationale.walk import EDGE_KINDS, ClipFacts, EdgeKind, Entity, Hop, HopKind, Setting, Slot, Stopped, Walk
 from model.stsg import object_name
 
 SLOTS: tuple[Slot, ...] = get_args(Slot)
-_BATCH = 2000
+EDGE_SLOTS: tuple[Slot, ...] = SLOTS[: SLOTS.index("there_clip") + 1]
+_IN_TIME: tuple[HopKind, ...] = ("EVENT", "PAIR")
+_REACH = 8  # clips between two objects that a question about time compares
+_GROUPS = 100  # in one statement
+_SHARING = 100  # walks of one graph that share what they may be expanded by
 _Row = Mapping[str, Any]
-_Group = tuple[tuple[EdgeKind, ...], tuple[Slot, ...], bool]  # what a first pair may be
+_Group = tuple[tuple[HopKind, ...], tuple[Slot, ...], bool]  # what a first pair may be
 _LEFT_OPEN: dict[Slot, str] = {  # which ends of the first edge the question has to mention
     "value": "source",
     "owner": "none",
@@ -36,6 +41,25 @@ _LEFT_OPEN: dict[Slot, str] = {  # which ends of the first edge the question has
     "there": "source",
     "here_clip": "target",
     "there_clip": "source",
+    "first_clip": "target",
+    "last_clip": "source",
+    "event": "source",
+    "before": "source",
+    "after": "source",
+    "most": "none",
+    "fewest": "none",
+    "longest": "none",
+    "shortest": "none",
+    "first": "both",
+    "last": "both",
+    "between": "both",
+    "longer": "both",
+    "shorter": "both",
+    "acts_longer": "both",
+    "same_object": "both",
+    "other_object": "both",
+    "same_value": "both",
+    "other_value": "both",
 }
 
 
@@ -45,8 +69,9 @@ class WalkOrder:
 
     run_id: str
     steps: int
-    kinds: tuple[EdgeKind, ...] = EDGE_KINDS
-    slots: tuple[Slot, ...] = SLOTS
+    kinds: tuple[HopKind, ...] = EDGE_KINDS
+    slots: tuple[Slot, ...] = EDGE_SLOTS
+    weights: tuple[tuple[EdgeKind, float], ...] = ()  # of the kinds of edge by which is expanded; all alike if empty
 
 
 @dataclass(slots=True)
@@ -67,13 +92,22 @@ class _Growing:
 
 
 def sample_walks(
-    driver: Driver, run_id: str, *, count: int, steps: int, seed: int, kinds: Sequence[EdgeKind] = EDGE_KINDS
+    driver: Driver,
+    run_id: str,
+    *,
+    count: int,
+    steps: int,
+    seed: int,
+    kinds: Sequence[HopKind] = EDGE_KINDS,
+    slots: Sequence[Slot] = EDGE_SLOTS,
+    weights: Mapping[EdgeKind, float] | None = None,
 ) -> list[Walk]:
     """`count` walks of at most `steps` edges (the paper's N) on one run's graph; none where it has no such edge.
 
-    Each eligible first pair (edge and asked slot) is equally likely, and so is each eligible expansion of a step.
+    Each eligible first pair (edge and asked slot) is equally likely, and so is each eligible expansion of a step, unless
+    `weights` tells how much each kind of edge weighs.
     """
-    orders = [WalkOrder(run_id, steps, tuple(kinds))] * count
+    orders = [WalkOrder(run_id, steps, tuple(kinds), tuple(slots), tuple((weights or {}).items()))] * count
     return [walk for walk in walk_orders(driver, orders, Random(seed)) if walk is not None]
 
 
@@ -126,18 +160,23 @@ def _start(driver: Driver, orders: Sequence[WalkOrder], draws: Sequence[float]) 
     for i, (order, draw) in enumerate(zip(orders, draws, strict=True)):
         group = (order.kinds, order.slots, order.steps > 1)
         graphs.setdefault(order.run_id, {}).setdefault(group, []).append((i, draw))
-    parameters = [
-        {
-            "graph_id": run_id,
-            "groups": [
-                {"kinds": list(kinds), "slots": list(slots), "growing": growing, "draws": d}
-                for (kinds, slots, growing), d in groups.items()
-            ],
-        }
-        for run_id, groups in graphs.items()
-    ]
-    rows = read(driver, cypher("walk_start"), graphs=parameters)
-    return {row["walk"]: _first(orders[row["walk"]], row) for row in rows}
+    walks: dict[int, _Growing] = {}
+    for statement, in_time in (("walk_start", False), ("walk_start_time", True)):
+        parameters = [
+            {
+                "graph_id": run_id,
+                "slots": sorted({slot for _, slots, _ in groups for slot in slots}),
+                "groups": [
+                    {"kinds": list(kinds), "slots": list(slots), "growing": growing, "draws": d}
+                    for (kinds, slots, growing), d in groups.items()
+                ],
+            }
+            for run_id, every in graphs.items()
+            if (groups := {group: d for group, d in every.items() if (group[0][0] in _IN_TIME) == in_time})
+        ]
+        for row in read(driver, cypher(statement), graphs=parameters, reach=_REACH) if parameters else ():
+            walks[row["walk"]] = _first(orders[row["walk"]], row)
+    return walks
 
 
 def _first(order: WalkOrder, row: _Row) -> _Growing:
@@ -151,13 +190,19 @@ def _first(order: WalkOrder, row: _Row) -> _Growing:
 
 
 def _expand(driver: Driver, growing: Mapping[int, _Growing], step: int, draws: Mapping[int, float]) -> None:
-    groups: dict[tuple[str, ...], list[list[Any]]] = {}
-    for i, walk in growing.items():
-        listed = [i, draws[i], step == walk.order.steps, list(walk.entities), walk.used, walk.crossed]
-        groups.setdefault(tuple(walk.open), []).append(listed)
-    parameters = [{"open": list(mentioned), "walks": walks} for mentioned, walks in groups.items()]
-    for at in range(0, len(parameters), _BATCH):
-        for row in read(driver, cypher("walk_step"), groups=parameters[at : at + _BATCH]):
+    parameters = []
+    together = sorted(growing, key=lambda i: (growing[i].order.run_id, growing[i].order.weights, i))
+    for (_, weights), found in groupby(together, key=lambda i: (growing[i].order.run_id, growing[i].order.weights)):
+        for walks in _batched(found, _SHARING):
+            listed = [
+                [i, draws[i], step == w.order.steps, list(w.entities), w.used, w.crossed, w.open]
+                for i in walks
+                if (w := growing[i])
+            ]
+            mentioned = sorted({entity for i in walks for entity in growing[i].open})
+            parameters.append({"open": mentioned, "weights": [list(pair) for pair in weights], "walks": listed})
+    for at in range(0, len(parameters), _GROUPS):
+        for row in read(driver, cypher("walk_step"), groups=parameters[at : at + _GROUPS]):
             _take(growing[row["walk"]], row)
 
 
@@ -178,19 +223,27 @@ def _take(walk: _Growing, row: _Row) -> None:
             walk.crossed.append(entered)
 
 
+def _batched(items: Iterable[int], size: int) -> Iterator[tuple[int, ...]]:
+    """Lists of at most `size` items."""
+    left = iter(items)
+    while found := tuple(islice(left, size)):
+        yield found
+
+
 def _hop(
     run_id: str, row: _Row, source: Entity, target: Entity | None, start: str, end: str, expanded: str = ""
 ) -> Hop:
-    attribute = row["kind"] == "ATTRIBUTE"
+    typed = row["kind"] in ("ATTRIBUTE", "PAIR")
     return Hop(
         kind=row["kind"],
         source=source,
         target=target,
         start=_local(run_id, start),
-        end="" if attribute else _local(run_id, end),
-        predicate="" if attribute else row["label"],
-        type=row["label"] if attribute else "",
+        end="" if row["kind"] == "ATTRIBUTE" else _local(run_id, end),
+        predicate="" if typed else row["label"],
+        type=row["label"] if typed else "",
         value=row["value"],
+        other_value=row.get("other", "") or "" if row["kind"] == "PAIR" else "",
         expanded=expanded,
         keyframes=tuple(sorted(set(row["keyframes"]))),
         evidence=tuple(sorted(set(row["evidence"]))),

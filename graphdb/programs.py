@@ -96,10 +96,10 @@ def _call(driver: Driver, rows: Mapping[str, Mapping[str, Any]], known: dict[str
 
 def _elements(kind: str, found: Sequence[Any]) -> list[Any]:
     """A statement's set as program values: objects, motions and clips in answers are told in words."""
-    if kind == "name":
+    if kind in ("name", "sooner", "acts_longer"):
         return sorted({object_name(category, mark or "") for category, mark in found})
     if kind == "action":
         return sorted({deed(predicate, target) for predicate, target in found})
-    if kind == "other_clip":
+    if kind in ("other_clip", "seen_clip", "clip_longer", "clip_told"):
         return [clip_name(index) for index in sorted(found)]
     return sorted(found)

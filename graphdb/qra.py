@@ -14,12 +14,13 @@ from typing import Any, TypeVar
 from neo4j import Driver
 
 from graphdb.judging import Trial, judge
-from graphdb.paths import SLOTS, WalkOrder, load_pools, load_settings, walk_orders
+from graphdb.paths import EDGE_SLOTS, WalkOrder, load_pools, load_settings, walk_orders
+from model.rationale.balance import Balance, Blind
 from model.rationale.forms import Chooser
 from model.rationale.program import Reason
 from model.rationale.qra import FAMILIES, FORMS, Family, Form, Qra
-from model.rationale.telling import Context
-from model.rationale.walk import EdgeKind, Setting, Slot
+from model.rationale.telling import CONTEXTS, Context
+from model.rationale.walk import EDGE_KINDS, EdgeKind, HopKind, Setting, Slot
 
 _RUNS_AT_ONCE = 32
 _ROUNDS = 5
@@ -35,6 +36,24 @@ _KIND: dict[Family, EdgeKind] = {
     "reference": "REFERENCE",
 }
 _COUNTED: tuple[Slot, ...] = ("owner", "actor", "subject", "object")
+_SLOTS: dict[Family, dict[Slot, HopKind]] = {  # of the families that ask what time makes of a path: each as often
+    "event": {"event": "EVENT"},
+    "order": {"before": "EVENT", "after": "EVENT", "between": "PAIR", "first": "PAIR", "last": "PAIR"},
+    "duration": {"longer": "PAIR", "shorter": "PAIR", "acts_longer": "PAIR"},
+    "sameness": dict.fromkeys(("same_object", "other_object", "same_value", "other_value"), "PAIR"),
+    "superlative": {
+        "first_clip": "REFERENCE",
+        "last_clip": "REFERENCE",
+        "most": "EVENT",
+        "fewest": "EVENT",
+        "longest": "EVENT",
+        "shortest": "EVENT",
+    },
+}
+_NAMED: tuple[Slot, ...] = ("first", "last", "acts_longer")  # the answer is one of two objects, so neither may be named
+_ALONE: tuple[Slot, ...] = ("most", "fewest", "longest", "shortest")  # nothing in the question can be expanded
+_PHRASINGS = 6  # as many as make each of two or of three ways to put a question equally likely
+_COMMON: tuple[Context, ...] = ("event", "range")  # that can be told of most clips
 _Cell = tuple[int, Family, Form]
 _Key = tuple[str, _Cell]
 _T = TypeVar("_T")
@@ -44,8 +63,9 @@ _T = TypeVar("_T")
 class Mix:
     """What a data set is made of: samples by number of steps, and the weights of families and forms.
 
-    `temporal` is the share of samples of two or more steps whose clip is told by its event or a time range (STEP Sec. 3.2,
-    Temporal Contextualization).
+    `temporal` is the share of samples of two or more steps whose clip is told by its event, a time range or what lies before
+    and after it, where the family names a clip (STEP Sec. 3.2, Temporal Contextualization). `edges` weighs the kinds of edge
+    by which a question is expanded; without it each expansion is equally likely.
     """
 
     steps: Mapping[int, int]
@@ -54,11 +74,19 @@ class Mix:
         default_factory=lambda: {"open": 0.6, "yes_no": 0.15, "choice": 0.15, "count": 0.1}
     )
     temporal: float = 0.4
+    edges: Mapping[EdgeKind, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if any(n < 1 or count < 0 for n, count in self.steps.items()):
             raise ValueError("Ask for steps of 1 or more and counts of 0 or more, such as {1: 100, 2: 100}.")
-        for name, weights, known in (("families", self.families, FAMILIES), ("forms", self.forms, FORMS)):
+        wanted = (
+            ("families", self.families, FAMILIES),
+            ("forms", self.forms, FORMS),
+            ("edges", self.edges, EDGE_KINDS),
+        )
+        for name, weights, known in wanted:
+            if name == "edges" and not weights:
+                continue
             if not set(weights) <= set(known) or min(weights.values(), default=0) < 0 or not sum(weights.values()):
                 raise ValueError(
                     f"Give {name} weights of 0 or more, not all of them 0, for some of {', '.join(known)}."
@@ -76,6 +104,8 @@ class Mix:
 
 def _askable(n: int, family: Family, form: Form) -> bool:
     """Whether such questions exist: who has a value is asked about a whole clip, which leaves nothing to expand."""
+    if form == "choice" and family == "sameness":
+        return False
     return form != "count" or family == "relation" or (family in ("attribute", "motion") and n <= 2)
 
 
@@ -89,6 +119,7 @@ class QraReport:
     answers: dict[Form, Counter[str]] = field(default_factory=dict)
     rejected: Counter[Reason] = field(default_factory=Counter)
     walks: int = 0
+    blind: Blind = field(default_factory=Blind)
 
     def by(self, part: int) -> Counter[Any]:
         """How many samples there are of each number of steps (0), family (1) or form (2)."""
@@ -101,6 +132,7 @@ class QraReport:
         self.made[qra.steps, qra.family, qra.form] += 1
         self.temporal[qra.n_temporal] += 1
         self.answers.setdefault(qra.form, Counter())[qra.answer] += 1
+        self.blind.take(qra)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values, keys sorted."""
@@ -115,6 +147,7 @@ class QraReport:
             "answers": {form: dict(found.most_common(20)) for form, found in sorted(self.answers.items())},
             "rejected": dict(sorted(self.rejected.items())),
             "walks": self.walks,
+            "blind": self.blind.accuracy(),
         }
 
 
@@ -145,6 +178,7 @@ class _Made:
     chooser: Chooser
     questions: set[tuple[str, str]] = field(default_factory=set)
     dry: set[_Key] = field(default_factory=set)
+    balance: Balance = field(default_factory=Balance)
 
     def share(self, run_ids: Sequence[str], at: int) -> dict[_Key, int]:
         """What the next few runs from `at` on should give, if all runs from there on give the same."""
@@ -165,11 +199,14 @@ class _Made:
         gaps = {cell: float(max(0, count - self.report.made[cell])) for cell, count in wanted.items()}
         return apportion(self.mix.steps[n] - self.report.by(0)[n], gaps)
 
-    def take(self, qra: Qra) -> Qra | Reason:
-        """Counts a sample, unless its run has been asked the same."""
+    def take(self, qra: Qra, *, at_last: bool = False) -> Qra | Reason:
+        """Counts a sample, unless its run has been asked the same, or its answer is too frequent; `at_last` that may be."""
         if (qra.run_id, qra.question) in self.questions:
             return "duplicate"
+        if not self.balance.fits(qra) and (not at_last or self.balance.must(qra)):
+            return "unbalanced"
         self.questions.add((qra.run_id, qra.question))
+        self.balance.take(qra)
         self.report.take(qra)
         return qra
 
@@ -193,10 +230,11 @@ def _from_chunk(driver: Driver, missing: dict[_Key, int], rng: Random, made: _Ma
     settings, pools = load_settings(driver, run_ids), load_pools(driver, run_ids)
     made.chooser.know(pools)
     made.dry |= {key for key in missing if key[0] not in settings}
+    spare: dict[_Key, list[Qra]] = {}
     for turn in range(_ROUNDS):
         missing = {key: count for key, count in missing.items() if count > 0 and key not in made.dry}
         if not missing:
-            return
+            break
         before = dict(missing)
         tries = {key: min(_WALKS_FOR_ONE * 2**turn * count, _MOST_WALKS) for key, count in missing.items()}
         trials = _walk(driver, tries, settings, rng, made)
@@ -209,10 +247,29 @@ def _from_chunk(driver: Driver, missing: dict[_Key, int], rng: Random, made: _Ma
             if isinstance(verdict, Qra):
                 missing[key] -= 1
                 yield verdict
+            elif verdict == "unbalanced" and isinstance(judged, Qra) and len(spare.get(key, ())) < missing[key]:
+                spare.setdefault(key, []).append(judged)
             else:
                 made.report.rejected[verdict] += 1
-        poor = {key for key in before if (before[key] - missing[key]) * _POOR <= before[key]}
+        gained = {key: before[key] - missing[key] + len(spare.get(key, ())) for key in before}
+        poor = {key for key in before if gained[key] * _POOR <= before[key]}
         made.dry |= {key for key in poor if tries[key] >= _FAIR_TRIAL}
+    yield from _at_last(spare, missing, made)
+
+
+def _at_last(spare: Mapping[_Key, list[Qra]], missing: Mapping[_Key, int], made: _Made) -> Iterator[Qra]:
+    """What is missing is made up from samples whose answers are too frequent, the rarest first."""
+    for key, listed in spare.items():
+        left = missing.get(key, 0)
+        while listed:
+            sample = min(listed, key=made.balance.frequency)
+            listed.remove(sample)
+            verdict = made.take(sample, at_last=True) if left > 0 else "unbalanced"
+            if isinstance(verdict, Qra):
+                left -= 1
+                yield verdict
+            else:
+                made.report.rejected[verdict] += 1
 
 
 def _walk(
@@ -222,15 +279,40 @@ def _walk(
     orders: list[WalkOrder] = []
     plans: list[tuple[Context, _Key]] = []
     for (run_id, cell), count in tries.items():
-        n, family, form = cell
-        slots = _COUNTED if form == "count" else SLOTS
-        whole = form == "count" and family != "relation"
         for _ in range(count):
-            searched = n > 1 and len(settings[run_id].clips) > 1 and (whole or rng.random() < made.mix.temporal)
-            context: Context = rng.choice(("event", "range")) if searched else "ordinal"
-            orders.append(WalkOrder(run_id, n - searched, (_KIND[family],), slots))
+            context = _context(cell, settings[run_id], made.mix.temporal, rng)
+            kinds, slots = _asked(cell, rng)
+            orders.append(
+                WalkOrder(run_id, cell[0] - (context != "ordinal"), kinds, slots, tuple(made.mix.edges.items()))
+            )
             plans.append((context, (run_id, cell)))
     walks = walk_orders(driver, orders, rng)
     found = {plan[1] for walk, plan in zip(walks, plans, strict=True) if walk is not None}
     made.dry |= tries.keys() - found
-    return [Trial(walk, context, key[1]) for walk, (context, key) in zip(walks, plans, strict=True) if walk is not None]
+    return [
+        Trial(walk, context, key[1], rng.randrange(_PHRASINGS))
+        for walk, (context, key) in zip(walks, plans, strict=True)
+        if walk is not None
+    ]
+
+
+def _context(cell: _Cell, setting: Setting, share: float, rng: Random) -> Context:
+    """How a walk's first clip is to be named: by a search in time as often as wanted, where there are clips to search."""
+    n, family, form = cell
+    whole = form == "count" and family != "relation"
+    if n == 1 or len(setting.clips) == 1 or family in ("event", "order", "duration"):
+        return "ordinal"
+    if not whole and rng.random() >= share:
+        return "ordinal"
+    return rng.choice(_COMMON + CONTEXTS)
+
+
+def _asked(cell: _Cell, rng: Random) -> tuple[tuple[HopKind, ...], tuple[Slot, ...]]:
+    """What a walk may start from: kinds of first pair and slots."""
+    n, family, form = cell
+    if family in _KIND:
+        return (_KIND[family],), _COUNTED if form == "count" else EDGE_SLOTS
+    hidden = form != "yes_no" and n < 3
+    slots = [s for s in _SLOTS[family] if not (s in _NAMED and hidden) and not (s in _ALONE and n > 1)]
+    slot = rng.choice(slots)
+    return (_SLOTS[family][slot],), (slot,)

@@ -250,7 +250,8 @@ def _induce(service: Service, lease: Lease, job: Job, lost: threading.Event) -> 
 def _make_dataset(service: Service, lease: Lease, job: Job, lost: threading.Event) -> None:
     params, report = job["params"], QraReport()
     mix = Mix(
-        **{k: v for k, v in params.items() if k in ("families", "forms", "temporal")}, steps=_numbered(params["steps"])
+        **{k: v for k, v in params.items() if k in ("families", "forms", "edges", "temporal")},
+        steps=_numbered(params["steps"]),
     )
     samples = make_qra(service.driver, params["runs"], mix, seed=params["seed"], report=report)
 

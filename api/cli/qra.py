@@ -24,10 +24,13 @@ def create(
         list[str], typer.Option("--steps", help="How many samples of how many reasoning steps, such as 3=50.")
     ] = ["1=10", "2=10", "3=10", "4=10"],  # noqa: B006 # typer copies it
     families: Annotated[
-        list[str], typer.Option("--family", help="Weight of a family, such as motion=2; all are equal by default.")
+        list[str], typer.Option("--family", help="Weight of a family, such as order=2; all are equal by default.")
     ] = [],  # noqa: B006 # typer copies it
     forms: Annotated[
         list[str], typer.Option("--form", help="Weight of a form (open, yes_no, choice, count), such as open=1.")
+    ] = [],  # noqa: B006 # typer copies it
+    edges: Annotated[
+        list[str], typer.Option("--edge", help="Weight of a kind of edge that deepens questions, such as RELATION=2.")
     ] = [],  # noqa: B006 # typer copies it
     polish: Annotated[str, typer.Option(help="A model that rewrites the samples, such as tiny.")] = "",
     blind: Annotated[int, typer.Option(min=0, max=3, help="How often it is asked without frames.")] = 0,
@@ -39,7 +42,11 @@ def create(
     """Make a data set and wait until it is there."""
     with show.failures(), Client() as client, show.err.status("sampling"):
         mix: dict[str, Any] = {"steps": _mix(steps)}
-        mix |= {key: _weights(given, key) for key, given in (("families", families), ("forms", forms)) if given}
+        mix |= {
+            key: _weights(given, key)
+            for key, given in (("families", families), ("forms", forms), ("edges", edges))
+            if given
+        }
         if polish:
             mix["polish"] = {"model": polish, "blind": blind, "drop_blind": drop_blind}
         dataset = make(client, runs, mix, seed, name)

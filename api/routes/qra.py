@@ -26,7 +26,7 @@ def create(service: ServiceDep, wanted: QraRequest, response: Response) -> QraDa
         if job is None or job["state"] != "succeeded":
             detail = f"{run_id} is {job['state']}" if job else f"there is no run {run_id!r}"
             raise invalid("runs", detail, "Name runs that have succeeded; GET /v1/runs?state=succeeded lists them.")
-    mix = wanted.model_dump(include={"steps", "families", "forms", "temporal"})
+    mix = wanted.model_dump(include={"steps", "families", "forms", "edges", "temporal"})
     if wanted.polish is not None:
         model = views.known_model(service, wanted.polish.model, "polish.model")
         mix["polish"] = wanted.polish.model_dump() | {"model": model}

@@ -1,11 +1,11 @@
-// The entities of a clip that make a motion (STEP Sec. 3.2); an empty category takes any object.
+// The entities of a clip, or of the video where no clip is given, that make a motion (STEP Sec. 3.2); an empty category takes any object.
 //   $rows  [{i, graph_id, clip, category, predicate, target}]
 // Rows of $rows are {i, graph_id, ...}; one result row for each, `found` is a set. An entity goes by the id of its first state.
 CYPHER 25
 UNWIND $rows AS row
 CALL (row) {
-  MATCH (e:Object {graph_id: row.graph_id, clip: row.clip})
-  WHERE row.category IN ['', e.category] AND NOT EXISTS { (:Object)-[:MOTION]->(e) }
+  MATCH (e:Object {graph_id: row.graph_id})
+  WHERE coalesce(row.clip, 0) <= e.clip <= coalesce(row.clip, 2147483647) AND row.category IN ['', e.category] AND NOT EXISTS { (:Object)-[:MOTION]->(e) }
     AND EXISTS {
       (e)-[:MOTION*0..]->(:Object)-[m:MOTION]->(:Object)
       WHERE m.predicate = row.predicate AND coalesce(m.target, '') = row.target

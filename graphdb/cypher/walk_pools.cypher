@@ -1,4 +1,4 @@
-// What answers some graphs hold, and how often: values by type, predicates, actions, things acted upon (STEP Sec. 3.2).
+// What answers some graphs hold, and how often: values by type, predicates, actions, things acted upon, events (STEP Sec. 3.2).
 //   $graph_ids  [graph id]
 // One row for each: the pool as a list, and the answer as words that are still to be joined.
 CYPHER 25
@@ -15,6 +15,9 @@ UNION ALL
 UNION ALL
   MATCH (o:Object {graph_id: graph_id})-[m:MOTION]->() WHERE m.target <> ''
   RETURN ['target'] AS pool, [m.target, ''] AS answer, count(*) AS times
+UNION ALL
+  MATCH (:Video)-[e:EVENT {graph_id: graph_id}]->(:Clip)
+  RETURN ['event'] AS pool, [e.description, ''] AS answer, count(*) AS times
 UNION ALL
   MATCH (o:Object {graph_id: graph_id}) WHERE NOT EXISTS { (:Object)-[:MOTION]->(o) }
   RETURN ['name'] AS pool, [o.category, coalesce(o.mark, '')] AS answer, count(*) AS times

@@ -24,7 +24,7 @@ CALL (g) {
     WHEN 'ATTRIBUTE' THEN CASE WHEN value IN split(e.mark + ' ' + e.category, ' ') THEN ['value'] ELSE ['value', 'owner'] END
     WHEN 'MOTION' THEN CASE value WHEN '' THEN ['action', 'actor'] ELSE ['action', 'actor', 'target'] END
     WHEN 'RELATION' THEN ['subject', 'object', 'predicate']
-    ELSE ['here', 'there', 'here_clip', 'there_clip'] END AS asked
+    ELSE ['here', 'there', 'here_clip', 'there_clip', 'first_clip', 'last_clip'] END AS asked
   WITH e, f, kind, label, value, hop, asked ORDER BY kind, e.id, f.id, label, value, asked
   WITH collect({asked: asked, kind: kind, label: label, value: value, source: e, target: f,
                 start: hop.s, edge: hop.r, end: hop.b}) AS pairs

@@ -1,9 +1,11 @@
 // One expansion of many walks at once (STEP Sec. 3.2, "N-step Expansion").
-//   $groups  [{open, walks: [[walk, draw, last, seen, used, crossed]]}]  open = the paper's Q, shared by the group's walks;
+//   $groups  [{open, weights, walks: [[walk, draw, last, seen, used, crossed, mine]]}]  open = the paper's Q of all walks of the
+//            group, mine = that of one; weights = by kind of edge, as [[kind, weight]], or empty where all weigh the same;
 //            draw is uniform in [0, 1); last = this is the N-th step; seen = Q and A together (entity ids);
 //            used = the values already on the path, as [entity id, kind, label, value];
 //            crossed = the entities that a reference led to, because two in a row say no more than one
-// One row for each walk that can be expanded; each eligible expansion (entity of Q and edge) is equally likely.
+// One row for each walk that can be expanded; each eligible expansion (entity of Q and edge) is equally likely, or
+// as likely as its kind of edge weighs; a kind that is not listed then weighs nothing.
 // An edge to a value (attribute, motion) ends its branch, so before the last step it is eligible only where nothing else is.
 // A value that the entity's name tells describes nothing, so it is not eligible.
 // A relation is followed from object to subject only where the two have none the other way, which reads better.
@@ -30,12 +32,19 @@ CALL (g) {
   RETURN collect({expanded: e.id, entered: f.id, used: [e.id, kind, h.label, h.value], kind: kind, forward: h.forward,
                   label: h.label, value: h.value, other: f, start: h.hop.s, edge: h.hop.r, end: h.hop.b}) AS options
 }
+WITH g, CASE size(g.weights) WHEN 0 THEN options
+  ELSE [o IN options WHERE any(k IN g.weights WHERE k[0] = o.kind AND k[1] > 0)] END AS options
 UNWIND g.walks AS w
-WITH w, [o IN options WHERE o.entered IS NOT NULL AND NOT o.entered IN w[3]
+WITH g, w, [o IN options WHERE o.expanded IN w[6] AND o.entered IS NOT NULL AND NOT o.entered IN w[3]
        AND NOT (o.kind = 'REFERENCE' AND o.expanded IN w[5])] AS growing,
-     [o IN options WHERE o.entered IS NULL AND NOT o.used IN w[4]] AS ending
-WITH w, CASE WHEN w[2] THEN ending + growing WHEN size(growing) = 0 THEN ending ELSE growing END AS choices
-WITH w[0] AS walk, choices[toInteger(w[1] * size(choices))] AS c
+     [o IN options WHERE o.expanded IN w[6] AND o.entered IS NULL AND NOT o.used IN w[4]] AS ending
+WITH g, w, CASE WHEN w[2] THEN ending + growing WHEN size(growing) = 0 THEN ending ELSE growing END AS choices
+WITH w, choices, CASE size(g.weights) WHEN 0 THEN []
+  ELSE [o IN choices | head([k IN g.weights WHERE k[0] = o.kind | k[1]])] END AS weights
+WITH w[0] AS walk, choices[CASE
+  WHEN size(weights) = 0 THEN toInteger(w[1] * size(choices))
+  ELSE reduce(s = {left: w[1] * reduce(sum = 0.0, x IN weights | sum + x), at: 0}, x IN weights |
+    CASE WHEN s.left >= x THEN {left: s.left - x, at: s.at + 1} ELSE {left: -1.0, at: s.at} END).at END] AS c
 WHERE c IS NOT NULL
 RETURN walk, c.expanded AS expanded, c.entered AS entered, c.kind AS kind, c.forward AS forward, c.label AS label, c.value AS value,
        CASE WHEN c.other IS NOT NULL THEN [c.other.id, c.other.category, c.other.mark, c.other.clip] END AS other,

@@ -6,12 +6,16 @@ and adds one step to the rationale, in solving order: what is mentioned by name 
 
 from collections.abc import Callable, Set
 from dataclasses import dataclass
+from typing import cast
 
 from model.rationale import english
-from model.rationale.qra import Family, Qra, content_id
-from model.rationale.telling import Context, Teller, Unclear, doing, having, reappears, related, same
+from model.rationale.qra import TEMPORAL, Family, Qra, content_id
+from model.rationale.telling import Asked, Context, Teller, Unclear, doing, having, reappears, related, same
+from model.rationale.timing import ASK
 from model.rationale.walk import EdgeKind, Entity, Hop, Setting, Slot, Walk
 
+_TWO_WAYS = ("same", "different")
+_ONE_TOPIC: dict[Slot, Slot] = {"other_object": "same_object", "other_value": "same_value"}
 _LONG = 8  # words of a mention after which the verb should not be kept waiting
 _FAMILY: dict[EdgeKind, Family] = {
     "ATTRIBUTE": "attribute",
@@ -19,15 +23,13 @@ _FAMILY: dict[EdgeKind, Family] = {
     "MOTION": "motion",
     "REFERENCE": "reference",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """The words of a question without a question mark, its answer, and how to ask whether another answer holds."""
-
-    question: str
-    answer: str
-    claim: Callable[[str], str]
+FAMILY_OF: dict[Slot, Family] = {
+    "event": "event",
+    **dict.fromkeys(("before", "after", "between", "first", "last"), "order"),
+    **dict.fromkeys(("longer", "shorter", "acts_longer"), "duration"),
+    **dict.fromkeys(("same_object", "other_object", "same_value", "other_value"), "sameness"),
+    **dict.fromkeys(("first_clip", "last_clip", "most", "fewest", "longest", "shortest"), "superlative"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,29 +46,49 @@ class Draft:
     claim: Callable[[str], str]
     topic: tuple[str, ...]
     clip: int
+    rivals: tuple[str, ...] = ()  # the false answers, where there are no others
 
 
-def compose(walk: Walk, setting: Setting, *, context: Context = "ordinal", narrow: Set[str] = frozenset()) -> Draft:
+def compose(
+    walk: Walk,
+    setting: Setting,
+    *,
+    context: Context = "ordinal",
+    narrow: Set[str] = frozenset(),
+    phrasing: int = 0,
+    closed: bool = False,
+) -> Draft:
     """The sample that a path tells; raises `Unclear` where it can't be told.
 
     `context` is how the first clip is named: by its number, its event or a time range (STEP Sec. 3.2, Temporal
-    Contextualization). The entities in `narrow` are described with their category instead of the word "object".
+    Contextualization). The entities in `narrow` are described with their category instead of the word "object". `phrasing`
+    picks the words among those that say the same. A draft for a yes/no question (`closed`) may name what it compares.
     """
     if walk.stopped == "stuck":
         raise Unclear("stuck")
-    teller = Teller(walk, setting, context, narrow)
+    teller = Teller(walk, setting, context, narrow, phrasing)
     asked = _ASK[walk.asked](teller, walk.hops[0])
     question, answer = teller.ask(asked.question), asked.answer
     if not answer:
         raise Unclear("no_answer")
-    if english.content_words(answer) <= frozenset(english.words(question)):
+    if not closed and any(_said(name, question) for name in (answer, *asked.rivals) if name not in _TWO_WAYS):
         raise Unclear("leaks_answer")
-    return draft(teller, question, answer, lambda other: teller.ask(asked.claim(other)))
+    if closed and not asked.rivals and _said(answer, question):
+        raise Unclear("leaks_answer")
+    return draft(teller, question, answer, lambda other: teller.ask(asked.claim(other)), asked.rivals)
 
 
-def draft(teller: Teller, question: str, answer: str, claim: Callable[[str], str] = str) -> Draft:
+def _said(answer: str, question: str) -> bool:
+    return english.content_words(answer) <= frozenset(english.words(question))
+
+
+def draft(
+    teller: Teller, question: str, answer: str, claim: Callable[[str], str] = str, rivals: tuple[str, ...] = ()
+) -> Draft:
     """The sample that a teller has told to its end."""
     walk, program = teller.walk, tuple(teller.ops)
+    family = FAMILY_OF.get(walk.asked) or _FAMILY[cast(EdgeKind, walk.hops[0].kind)]
+    in_time = family in TEMPORAL
     qra = Qra(
         id=content_id(walk.run_id, question, answer, program),
         video_id=teller.setting.video_id,
@@ -74,17 +96,18 @@ def draft(teller: Teller, question: str, answer: str, claim: Callable[[str], str
         question=question,
         rationale=tuple(teller.lines),
         answer=answer,
-        n_hops=len(walk.hops),
-        n_temporal=int(teller.searched),
-        family=_FAMILY[walk.hops[0].kind],
+        n_hops=len(walk.hops) - in_time,
+        n_temporal=teller.searched + in_time,
+        family=family,
         path=tuple(_edge(h) for h in walk.hops),
         program=program,
         keyframes=tuple(sorted({k for h in walk.hops for k in h.keyframes})),
         evidence=tuple(sorted({e for h in walk.hops for e in h.evidence})),
+        template=teller.template or f"{walk.asked} 0",
     )
-    topic = (walk.asked, walk.hops[0].type) if walk.asked == "value" else (walk.asked,)
+    topic = (walk.asked, walk.hops[0].type) if walk.asked == "value" else (_ONE_TOPIC.get(walk.asked, walk.asked),)
     found = walk.hops[0].target if walk.asked == "there" else None
-    return Draft(qra, tuple(teller.describes), claim, topic, (found or walk.hops[0].source).clip)
+    return Draft(qra, tuple(teller.describes), claim, topic, (found or walk.hops[0].source).clip, rivals)
 
 
 def _edge(hop: Hop) -> dict[str, str]:
@@ -131,7 +154,8 @@ def _ask_value(teller: Teller, hop: Hop) -> Asked:
     def claim(value: str) -> str:
         return f"is {value} the {type} of {owner.text}" if long else f"is the {type} of {owner.text} {value}"
 
-    return Asked(english.ask_attribute(hop.type, owner.text, owner.plural), hop.value, claim)
+    question = teller.say(*english.ask_attribute(hop.type, owner.text, owner.plural))
+    return Asked(question, hop.value, claim)
 
 
 def _ask_owner(teller: Teller, hop: Hop) -> Asked:
@@ -152,7 +176,8 @@ def _ask_subject(teller: Teller, hop: Hop) -> Asked:
     other = teller.mention(hop.other(hop.source.id))
     noun = _which(teller, hop.source, hop)
     register = related(teller, hop.source, hop, other)
-    question = f"which {noun} {english.finite(hop.predicate, teller.plural(hop.source))} {other.text}"
+    verb = english.finite(hop.predicate, teller.plural(hop.source))
+    question = teller.say(f"which {noun} {verb} {other.text}", f"which is the {noun} that {verb} {other.text}")
     return _ask_name(
         teller, hop.source, register, question, lambda name, plural: _whether(name, plural, hop.predicate, other.text)
     )
@@ -163,7 +188,8 @@ def _ask_object(teller: Teller, hop: Hop) -> Asked:
     subject = teller.mention(hop.source)
     noun = _which(teller, asked, hop)
     register = related(teller, asked, hop, subject)
-    question = f"{subject.text} {english.finite(hop.predicate, subject.plural)} which {noun}"
+    verb = english.finite(hop.predicate, subject.plural)
+    question = teller.say(f"{subject.text} {verb} which {noun}", f"which is the {noun} that {subject.text} {verb}")
     return _ask_name(
         teller, asked, register, question, lambda name, _: _whether(subject.text, subject.plural, hop.predicate, name)
     )
@@ -179,7 +205,10 @@ def _ask_predicate(teller: Teller, hop: Hop) -> Asked:
     else:
         told = f"{told} {teller.name(target)}"
     teller.line(f"{teller.in_clip(hop.source.clip)}, {teller.name(hop.source)} {told}")
-    question = f"what is the relation of {first.text} to {second.text}"
+    question = teller.say(
+        f"what is the relation of {first.text} to {second.text}",
+        f"how {english.be(first.plural)} {first.text} related to {second.text}",
+    )
     return Asked(question, hop.predicate, lambda p: _whether(first.text, first.plural, p, second.text))
 
 
@@ -188,7 +217,11 @@ def _ask_action(teller: Teller, hop: Hop) -> Asked:
     teller.op({"op": "action", "of": actor.register})
     plural = english.is_plural(hop.source.category)
     teller.line(f"{teller.in_clip(hop.source.clip)}, {teller.name(hop.source)} {english.finite(hop.deed, plural)}")
-    question = f"what {english.be(actor.plural)} {actor.text} doing"
+    question = teller.say(
+        f"what {english.be(actor.plural)} {actor.text} doing",
+        f"what is the action of {actor.text}",
+        f"what {'do' if actor.plural else 'does'} {actor.text} do",
+    )
     if len(actor.text.split()) > _LONG:
         question = f"what is the action of {actor.text}"
     return Asked(question, hop.deed, lambda deed: _whether(actor.text, actor.plural, deed))
@@ -197,7 +230,8 @@ def _ask_action(teller: Teller, hop: Hop) -> Asked:
 def _ask_actor(teller: Teller, hop: Hop) -> Asked:
     noun = _which(teller, hop.source, hop)
     register, words = doing(teller, hop.source, hop)
-    question = f"which {noun} {english.finite(hop.deed, teller.plural(hop.source))} {words}"
+    verb = english.finite(hop.deed, teller.plural(hop.source))
+    question = teller.say(f"which {noun} {verb} {words}", f"which is the {noun} that {verb} {words}")
     return _ask_name(
         teller, hop.source, register, question, lambda name, plural: _whether(name, plural, hop.deed, words)
     )
@@ -222,7 +256,10 @@ def _ask_same(teller: Teller, hop: Hop, asked: Entity) -> Asked:
     noun = _which(teller, asked, hop)
     register, words = same(teller, asked, hop, known)
     teller.op({"op": "name", "of": register})
-    question = f"which {noun} {words} {english.same_as(teller.plural(asked))} {known.text}"
+    identity = english.same_as(teller.plural(asked))
+    question = teller.say(
+        f"which {noun} {words} {identity} {known.text}", f"which is the {noun} {words} that {identity} {known.text}"
+    )
     verb, rest = english.same_as(known.plural).split(" ", 1)
 
     def claim(name: str) -> str:
@@ -241,7 +278,10 @@ def _ask_clip(teller: Teller, hop: Hop, asked: Entity) -> Asked:
     teller.require_one_crossing(known)
     teller.op({"op": "other_clip", "of": mention.register})
     reappears(teller, known, asked)
-    question = f"which other clip shows {mention.text}"
+    question = teller.say(
+        f"which other clip shows {mention.text}",
+        f"in which other clip {english.be(mention.plural)} {mention.text} seen",
+    )
     return Asked(question, english.clip_name(asked.clip), lambda clip: f"is {mention.text} shown in the {clip} as well")
 
 
@@ -258,4 +298,5 @@ _ASK: dict[Slot, Callable[[Teller, Hop], Asked]] = {
     "there": lambda teller, hop: _ask_same(teller, hop, hop.other(hop.source.id)),
     "here_clip": lambda teller, hop: _ask_clip(teller, hop, hop.source),
     "there_clip": lambda teller, hop: _ask_clip(teller, hop, hop.other(hop.source.id)),
+    **ASK,
 }

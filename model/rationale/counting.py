@@ -37,13 +37,20 @@ class Tally:
         return tuple(self.teller.ops)
 
 
-def tally(walk: Walk, setting: Setting, *, context: Context = "ordinal", narrow: frozenset[str] = frozenset()) -> Tally:
+def tally(
+    walk: Walk,
+    setting: Setting,
+    *,
+    context: Context = "ordinal",
+    narrow: frozenset[str] = frozenset(),
+    phrasing: int = 0,
+) -> Tally:
     """The question how many there are of what a path asks for; raises `Unclear` where that can't be asked."""
     if walk.stopped == "stuck":
         raise Unclear("stuck")
     if walk.asked not in _SETS:
         raise Unclear("unasked")
-    teller = Teller(walk, setting, context, narrow)
+    teller = Teller(walk, setting, context, narrow, phrasing)
     hop = walk.hops[0]
     found = _SETS[walk.asked](teller, hop)
     counted = teller.op({**found.op, "category": "", "all": 1})
@@ -68,10 +75,14 @@ def _listed(names: Sequence[str]) -> str:
     return f"are {', '.join(names[:-1])} and {names[-1]}"
 
 
+def _how_many(teller: Teller, told: str) -> str:
+    return teller.say(f"how many objects {told}", f"what is the number of objects that {told}")
+
+
 def _owners(teller: Teller, hop: Hop) -> _Set:
     clip, words = teller.scope(hop.source.clip)
     told = english.has_attribute(hop.type, hop.value, plural=True)
-    question = f"how many objects {told} {words}".rstrip()
+    question = _how_many(teller, f"{told} {words}".rstrip())
     op: Op = {"op": "having", "clip": clip, "type": hop.type, "value": hop.value}
     one = f"the only {english.with_attribute('object', hop.type, hop.value)}"
     return _Set(op, question, one, f"the {english.with_attribute('objects', hop.type, hop.value)}")
@@ -81,7 +92,7 @@ def _actors(teller: Teller, hop: Hop) -> _Set:
     clip, words = teller.scope(hop.source.clip)
     if teller.event_tells(hop.deed):
         raise Unclear("trivial")
-    question = f"how many objects {english.finite(hop.deed, plural=True)} {words}".rstrip()
+    question = _how_many(teller, f"{english.finite(hop.deed, plural=True)} {words}".rstrip())
     op: Op = {"op": "doing", "clip": clip, "predicate": hop.predicate, "target": hop.value}
     return _Set(op, question, f"the only object {_that(hop.deed, False)}", f"the objects {_that(hop.deed, True)}")
 
@@ -89,7 +100,7 @@ def _actors(teller: Teller, hop: Hop) -> _Set:
 def _subjects(teller: Teller, hop: Hop) -> _Set:
     other = hop.other(hop.source.id)
     mention = teller.mention(other)
-    question = f"how many objects {english.finite(hop.predicate, plural=True)} {mention.text}"
+    question = _how_many(teller, f"{english.finite(hop.predicate, plural=True)} {mention.text}")
     op: Op = {"op": "related", "of": mention.register, "side": "subject", "predicate": hop.predicate}
     one, several = (f"{_that(hop.predicate, plural)} {teller.name(other)}" for plural in (False, True))
     return _Set(op, question, f"the only object {one}", f"the objects {several}")

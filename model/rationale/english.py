@@ -52,6 +52,12 @@ def tidy(text: str) -> str:
     return " ".join(text.split()).rstrip(" .;,")
 
 
+def quoted(text: str) -> str:
+    """A model's sentence within one of ours."""
+    told = tidy(text).replace('"', "'")
+    return f'"{told}"'
+
+
 @cache
 def ordinal(index: int) -> str:
     """The place of a clip counted from zero: 0 is "first", 20 is "twenty-first"."""
@@ -77,6 +83,16 @@ def is_plural(noun: str) -> bool:
     if not last or last in _ENDS_IN_S or last.endswith("ss"):
         return False
     return bool(_engine().singular_noun(last))
+
+
+def plural(noun: str) -> str:
+    """Several of what a noun names: "sizes"."""
+    return noun if is_plural(noun) else str(_engine().plural(noun))
+
+
+def number_of(count: int, noun: str) -> str:
+    """So many of something: "1 object", "2 objects"."""
+    return f"{count} {noun if count == 1 else plural(noun)}"
 
 
 def be(plural: bool) -> str:
@@ -122,11 +138,11 @@ def has_attribute(type: str, value: str, plural: bool) -> str:
     return f"{'have' if plural else 'has'} the {tidy(type)} {value}"
 
 
-def ask_attribute(type: str, mention: str, plural: bool) -> str:
-    """The question for one attribute: "what size is the circle", or "what is the mood of the man"."""
-    if type.lower() in _ASKED_DIRECTLY:
-        return f"what {tidy(type)} {be(plural)} {mention}"
-    return f"what is the {tidy(type)} of {mention}"
+def ask_attribute(type: str, mention: str, plural: bool) -> tuple[str, ...]:
+    """The question for one attribute in several words: "what size is the circle", "what is the mood of the man"."""
+    of, direct = f"what is the {tidy(type)} of {mention}", f"what {tidy(type)} {be(plural)} {mention}"
+    having = f"which {tidy(type)} {'do' if plural else 'does'} {mention} have"
+    return (direct, of, having) if type.lower() in _ASKED_DIRECTLY else (of, having)
 
 
 def deed(predicate: str, target: str) -> str:

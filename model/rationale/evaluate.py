@@ -3,6 +3,7 @@
 Shares no code with the composer or with the Cypher interpreter, so that an error in one shows as a disagreement.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 from model.rationale.english import clip_name, deed
@@ -11,6 +12,7 @@ from model.stsg import ObjectNode, SceneGraph
 
 Spans = Mapping[int, tuple[float, float]]
 Element = str | int | frozenset[str]
+_SEEN_SECONDS, _SEEN_SHARE = 0.3, 1.2  # by how much one time has to be longer than another
 
 
 def evaluate(program: Program, graph: SceneGraph, spans: Spans | None = None) -> Outcome:
@@ -88,8 +90,8 @@ class Evaluator:
         return {o for s, _, o in triples if s == values["of"] and o in candidates}
 
     def _same_object(self, op: Op, values: Mapping[str, Element]) -> set[Element]:
-        family = self._same[str(values["of"])] - {str(values["of"])}
-        return {n.id for n in self._in_clip(op, values) if n.id in family}
+        here, family = self._node[str(values["of"])].clip, self._same[str(values["of"])]
+        return {n.id for n in self._in_clip(op, values) if n.id in family and n.clip != here}
 
     def _name(self, _: Op, values: Mapping[str, Element]) -> set[Element]:
         return {self._node[str(values["of"])].name}
@@ -110,6 +112,75 @@ class Evaluator:
         here = self._node[str(values["of"])].clip
         clips = {self._node[n].clip for n in self._same[str(values["of"])]}
         return {clip_name(c) for c in clips if c != here}
+
+    def _clips_of(self, entity: Element) -> set[int]:
+        return {self._node[n].clip for n in self._same[str(entity)]}
+
+    def _clip_of(self, _: Op, values: Mapping[str, Element]) -> set[Element]:
+        return set(self._clips_of(values["of"]))
+
+    def _clip_other(self, _: Op, values: Mapping[str, Element]) -> set[Element]:
+        return set(self._clips_of(values["of"]) - {self._node[str(values["of"])].clip})
+
+    def _seen_clip(self, op: Op, values: Mapping[str, Element]) -> set[Element]:
+        clips = self._clips_of(values["of"])
+        return {clip_name(min(clips) if op["end"] == "first" else max(clips))}
+
+    def _clip_beside(self, op: Op, values: Mapping[str, Element]) -> set[Element]:
+        return {c for c in self._spans if c - int(str(values["of"])) == op["by"]}
+
+    def _clip_between(self, _: Op, values: Mapping[str, Element]) -> set[Element]:
+        first, last = sorted((int(str(values["of"])), int(str(values["to"]))))
+        return {c for c in self._spans if first < c < last}
+
+    def _clip_extreme(self, op: Op, _: Mapping[str, Element]) -> set[Element]:
+        if op["by"] == "objects":
+            shown = Counter(self._node[first].clip for first in self._states)
+            wanted = (max if op["end"] == "most" else min)(shown[c] for c in self._spans)
+            return {c for c in self._spans if shown[c] == wanted}
+        longer = op["end"] == "most"
+        return {
+            c
+            for c in self._spans
+            if all(_clearly(self._spans[c], self._spans[d], longer) for d in self._spans if d != c)
+        }
+
+    def _clip_longer(self, op: Op, values: Mapping[str, Element]) -> set[Element]:
+        one, two, longer = int(str(values["of"])), int(str(values["to"])), op["end"] == "most"
+        pairs = ((one, two), (two, one))
+        return {clip_name(a) for a, b in pairs if _clearly(self._spans[a], self._spans[b], longer)}
+
+    def _clip_told(self, _: Op, values: Mapping[str, Element]) -> set[Element]:
+        return {clip_name(int(str(values["of"])))}
+
+    def _event(self, _: Op, values: Mapping[str, Element]) -> set[Element]:
+        return {e.description for e in self._graph.events if e.clip == values["of"]}
+
+    def _sooner(self, op: Op, values: Mapping[str, Element]) -> set[Element]:
+        one, two = values["of"], values["to"]
+        if op["end"] == "first":
+            here, there = min(self._clips_of(one)), min(self._clips_of(two))
+        else:
+            here, there = -max(self._clips_of(one)), -max(self._clips_of(two))
+        return {self._node[str(one if here < there else two)].name} if here != there else set()
+
+    def _acts_longer(self, _: Op, values: Mapping[str, Element]) -> set[Element]:
+        one, two = str(values["of"]), str(values["to"])
+        times = {
+            e: sum(m.t_end - m.t_start for m in self._graph.motions if m.start in self._states[e]) for e in (one, two)
+        }
+        spans = {e: (0.0, seconds) for e, seconds in times.items()}
+        pairs = ((one, two), (two, one)) if all(times.values()) else ()
+        return {self._node[a].name for a, b in pairs if _clearly(spans[a], spans[b], longer=True)}
+
+    def _same_or_not(self, _: Op, values: Mapping[str, Element]) -> set[Element]:
+        return {"same" if values["to"] in self._same[str(values["of"])] else "different"}
+
+    def _same_value(self, op: Op, values: Mapping[str, Element]) -> set[Element]:
+        both = [{v for kind, v in self._attributes(str(values[key])) if kind == op["type"]} for key in ("of", "to")]
+        if values["of"] == values["to"] or any(len(found) != 1 for found in both):
+            return set()
+        return {"same" if both[0] == both[1] else "different"}
 
     def _is(self, op: Op, values: Mapping[str, Element]) -> set[Element]:
         return {"yes" if values["of"] == op["value"] else "no"}
@@ -146,10 +217,30 @@ _RULES: dict[str, _Rule] = {
     "action": Evaluator._action,
     "target": Evaluator._target,
     "other_clip": Evaluator._other_clip,
+    "clip_of": Evaluator._clip_of,
+    "clip_other": Evaluator._clip_other,
+    "clip_beside": Evaluator._clip_beside,
+    "clip_between": Evaluator._clip_between,
+    "clip_extreme": Evaluator._clip_extreme,
+    "clip_longer": Evaluator._clip_longer,
+    "clip_told": Evaluator._clip_told,
+    "seen_clip": Evaluator._seen_clip,
+    "event": Evaluator._event,
+    "sooner": Evaluator._sooner,
+    "acts_longer": Evaluator._acts_longer,
+    "same_object": Evaluator._same_or_not,
+    "same_value": Evaluator._same_value,
     "is": Evaluator._is,
     "choose": Evaluator._choose,
     "count": Evaluator._count,
 }
+
+
+def _clearly(one: tuple[float, float], two: tuple[float, float], longer: bool) -> bool:
+    """Whether one span of time is longer (else shorter) than another by as much as one can see."""
+    here, there = one[1] - one[0], two[1] - two[0]
+    more, less = (here, there) if longer else (there, here)
+    return more - less >= _SEEN_SECONDS and more >= less * _SEEN_SHARE
 
 
 def _entities(graph: SceneGraph) -> dict[str, set[str]]:

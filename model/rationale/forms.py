@@ -23,6 +23,19 @@ Pool = Mapping[Topic, Mapping[str, int]]  # how often each answer occurs, by wha
 _FREQUENT = 6
 _BY_CHANCE = 3
 _NAMES: Topic = ("name",)
+_EVENTS: Topic = ("event",)
+_CLIPS = (
+    "here_clip",
+    "there_clip",
+    "first_clip",
+    "last_clip",
+    "most",
+    "fewest",
+    "longest",
+    "shortest",
+    "longer",
+    "shorter",
+)
 _SHARED: dict[str, Topic] = {
     "value": ("value",),
     "predicate": ("predicate",),
@@ -33,8 +46,10 @@ _SHARED: dict[str, Topic] = {
 
 def pool_of(topic: Topic) -> Topic:
     """Where the answers of a topic are found: most slots ask for the name of an object."""
-    if topic[0] in ("here_clip", "there_clip"):
+    if topic[0] in _CLIPS:
         return ("clip",)
+    if topic[0] in ("event", "before", "after", "between"):
+        return _EVENTS
     return topic if topic[0] in _SHARED else _NAMES
 
 
@@ -59,7 +74,7 @@ class Chooser:
 
     def claim(self, draft: Draft, setting: Setting) -> tuple[str, bool]:
         """An answer to be confirmed or denied, and whether it is the right one."""
-        false = self._false_answers(draft, setting)
+        false = list(draft.rivals) or self._false_answers(draft, setting)
         if not false:
             raise Unclear("no_distractor")
         topic, answer = draft.topic, draft.qra.answer
@@ -92,7 +107,7 @@ class Chooser:
             found = [english.clip_name(c.index) for c in setting.clips]
             self.rng.shuffle(found)
         else:
-            found = self._near(draft, setting) + self._far(pool_of(draft.topic))
+            found = [*draft.rivals, *self._near(draft, setting), *self._far(pool_of(draft.topic))]
         asked = frozenset(english.words(draft.qra.question))
         answer = english.content_words(draft.qra.answer)
         return [v for v in dict.fromkeys(found) if _is_another(english.content_words(v), answer, asked)]
@@ -120,14 +135,16 @@ def _is_another(value: frozenset[str], answer: frozenset[str], asked: frozenset[
 def yes_no(draft: Draft, value: str, true: bool) -> Qra:
     """Whether `value` is the answer."""
     answer = "yes" if true else "no"
-    lines = _ending(draft.qra.rationale, f", so the answer is {answer}")
+    so = "; the" if ", so " in draft.qra.rationale[-1] else ", so the"
+    lines = _ending(draft.qra.rationale, f"{so} answer is {answer}")
     return _closed(draft.qra, draft.claim(value), lines, answer, {"op": "is", "value": value})
 
 
 def choice(draft: Draft, options: Sequence[str]) -> Qra:
     """Which of the options is the answer."""
-    named = pool_of(draft.topic) in (_NAMES, ("clip",))
-    told = [english.the(option) if named else option for option in options]
+    pool = pool_of(draft.topic)
+    say = english.the if pool in (_NAMES, ("clip",)) else english.quoted if pool == _EVENTS else str
+    told = [say(option) for option in options]
     question = f"{draft.qra.question[:-1]}: {', '.join(told[:-1])} or {told[-1]}?"
     op = {"op": "choose"} | {f"option_{i}": option for i, option in enumerate(options, 1)}
     closed = _closed(draft.qra, question, draft.qra.rationale, draft.qra.answer, op)

@@ -21,11 +21,25 @@ graph, and plain Python in `model.rationale.evaluate`.
 | action | of | what it does, with the thing acted upon |
 | target | of, predicate | things acted upon |
 | other_clip | of | names of the other clips that show it |
+| clip_of | of (an entity) | clips that show the object |
+| clip_other | of (an entity) | clips that show the object, but not this one |
+| clip_beside | of (a clip), by (-1 or 1) | the clip before or after it |
+| clip_between | of, to (clips) | clips between them |
+| clip_extreme | by ("objects", "seconds"), end ("most", "least") | clips of which there is none with more or less |
+| clip_longer | of, to (clips), end ("most", "least") | name of the one that clearly lasts longer or less long |
+| clip_told | of (a clip) | its name |
+| seen_clip | of, end ("first", "last") | name of the first or last clip that shows the object |
+| event | of (a clip) | what happens in it |
+| sooner | of, to, end ("first", "last") | name of the object that is seen earlier, or of the one that is seen later |
+| acts_longer | of, to | name of the object whose motions clearly last longer |
+| same_object | of, to | "same" or "different" |
+| same_value | of, to, type | "same" or "different" |
 | is | of, value | "yes" where the value is what `of` holds, else "no" |
 | choose | of, option_1, option_2, ... | what `of` holds, where it is one of the options |
 | count | of (a register filled with `all`) | how many it holds |
 
-An empty `category` takes any object.
+An empty `category` takes any object; without `clip`, `named`, `having` and `doing` search the whole video, and `same` any
+other clip. A time is clearly longer than another if it is so by a fifth and by 0.3 seconds.
 """
 
 from collections.abc import Mapping
@@ -36,7 +50,17 @@ Op = Mapping[str, str | int | float]
 Program = tuple[Op, ...]
 REGISTERS = ("of", "to", "clip")
 
-Reason = Literal["ambiguous", "no_answer", "leaks_answer", "trivial", "duplicate", "stuck", "no_distractor", "unasked"]
+Reason = Literal[
+    "ambiguous",
+    "no_answer",
+    "leaks_answer",
+    "trivial",
+    "duplicate",
+    "stuck",
+    "no_distractor",
+    "unasked",
+    "unbalanced",
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,15 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from model.rationale.program import Op, Program
 
-Family = Literal["attribute", "relation", "motion", "reference"]
-FAMILIES: tuple[Family, ...] = ("attribute", "relation", "motion", "reference")
+Family = Literal[
+    "attribute", "relation", "motion", "reference", "event", "order", "duration", "sameness", "superlative"
+]
+FAMILIES: tuple[Family, ...] = get_args(Family)
+TEMPORAL: tuple[Family, ...] = ("order", "duration", "superlative")  # their first hop is a search in time, no edge
 Form = Literal["open", "yes_no", "choice", "count"]
 FORMS: tuple[Form, ...] = ("open", "yes_no", "choice", "count")
 
@@ -18,7 +21,8 @@ FORMS: tuple[Form, ...] = ("open", "yes_no", "choice", "count")
 class Qra:
     """A question about a video, the steps that solve it in order, and the answer, which is the last step's.
 
-    `steps` is the number of steps in the rationale: `n_hops` edges of the path plus `n_temporal` searches for a clip.
+    `steps` is the number of steps in the rationale: `n_hops` edges of the path plus `n_temporal` operators of time, which
+    search for a clip or compare times.
     """
 
     id: str  # hash of the content: the same sample from the same graph has the same id
@@ -29,13 +33,19 @@ class Qra:
     answer: str
     n_hops: int
     n_temporal: int
-    family: Family  # the kind of edge that is asked about
-    path: tuple[Mapping[str, str], ...]  # edges in the order of the walk; ends are local ids of states
+    family: Family  # what is asked about: a kind of edge, or what time makes of several
+    path: tuple[Mapping[str, str], ...]  # hops in the order of the walk; ends are local ids of states or clips
     program: Program
     keyframes: tuple[str, ...] = ()  # ids of frames that show what the path is about, in time order
     evidence: tuple[str, ...] = ()  # ids of the exchanges that made the path's nodes and edges
     form: Form = "open"  # how the answer is given
     options: tuple[str, ...] = ()  # of a choice, as the question has them
+    template: str = ""  # which words of ours the question is made of, beside the graph's; no part of a row
+
+    @property
+    def topic(self) -> str:
+        """What is asked for, whichever way the question is put."""
+        return self.template.rpartition(" ")[0]
 
     @property
     def steps(self) -> int:

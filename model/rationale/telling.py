@@ -6,13 +6,15 @@ Operations, rationale lines and words grow together, so that the question, its s
 import math
 from collections.abc import Callable, Set
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, cast, get_args
 
 from model.rationale import english
 from model.rationale.program import Op, Reason
 from model.rationale.walk import EdgeKind, Entity, Hop, Setting, Walk
 
-Context = Literal["ordinal", "event", "range"]
+Context = Literal["ordinal", "event", "range", "after", "before", "between", "most", "longest"]
+CONTEXTS: tuple[Context, ...] = get_args(Context)[1:]  # those that take a search in time
+Extreme = Literal["most", "fewest", "longest", "shortest"]
 _MARGIN = 0.1  # of a clip's length at each end: a time range must not hang on the exact frame of a cut
 
 
@@ -22,6 +24,19 @@ class Unclear(Exception):  # noqa: N818 - a verdict on the path, not a fault
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason)
         self.reason: Reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The words of a question without a question mark, its answer, and how to ask whether another answer holds.
+
+    Where only certain answers can be right, as when two things are compared, `rivals` are the wrong ones.
+    """
+
+    question: str
+    answer: str
+    claim: Callable[[str], str]
+    rivals: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +56,14 @@ class Teller:
     setting: Setting
     context: Context
     narrow: Set[str]
+    phrasing: int = 0
     ops: list[Op] = field(default_factory=list)
     describes: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     searched: bool = False
     front: str = ""  # the temporal context, where it holds for the whole question
+    unsaid: frozenset[int] = frozenset()  # clips that the question must not name, so that they have to be found
+    template: str = ""  # which words of ours the question is made of
     _clips: dict[tuple[int, bool], tuple[int, str]] = field(default_factory=dict)
 
     def op(self, op: Op, entity: str = "") -> int:
@@ -55,6 +73,22 @@ class Teller:
 
     def line(self, text: str) -> None:
         self.lines.append(english.sentence(text))
+
+    def say(self, *ways: str) -> str:
+        """One of several ways to put a question, by the seed of the sample."""
+        self.template = f"{self._topic} {self.phrasing % len(ways)}"
+        return ways[self.phrasing % len(ways)]
+
+    @property
+    def _topic(self) -> str:
+        return f"{self.walk.asked} {self.walk.hops[0].type}".rstrip()
+
+    def place(self, clip: int, *, anchor: bool = True) -> tuple[dict[str, int], str]:
+        """Where an operation has to search, and the words for it: nothing where the clip has to be found."""
+        if clip in self.unsaid:
+            return {}, "" if anchor else "in another clip"
+        register, words = self.scope(clip, anchor=anchor)
+        return {"clip": register}, words
 
     def ask(self, words: str) -> str:
         """A question as it stands in the data, with the temporal context at its front."""
@@ -92,7 +126,7 @@ class Teller:
     @property
     def crossing(self) -> bool:
         """Whether the path leads from clip to clip, so that each mention has to say which it is in."""
-        return any(h.kind == "REFERENCE" for h in self.walk.hops)
+        return any(h.kind in ("REFERENCE", "PAIR") for h in self.walk.hops)
 
     def mention(self, entity: Entity, *, scoped: bool = True) -> Mention:
         """How the question speaks of an entity: through the edge that expanded it, else by name."""
@@ -101,11 +135,11 @@ class Teller:
             return self._by_name(entity, scoped)
         self._require_unique(entity)
         self.require_needed(entity, hop)
-        return _DESCRIBE[hop.kind](self, entity, hop, scoped)
+        return _DESCRIBE[cast(EdgeKind, hop.kind)](self, entity, hop, scoped)
 
     def _by_name(self, entity: Entity, scoped: bool) -> Mention:
-        clip, words = self.scope(entity.clip)
-        register = self.op({"op": "named", "clip": clip, "name": entity.name})
+        where, words = self.place(entity.clip)
+        register = self.op({"op": "named", **where, "name": entity.name})
         text = f"{self.name(entity)} {words if scoped else ''}".strip()
         return Mention(text, register, english.is_plural(entity.category))
 
@@ -116,7 +150,8 @@ class Teller:
 
     def require_needed(self, entity: Entity, hop: Hop) -> None:
         """A description of which the noun alone says everything is no step."""
-        categories = self.setting.clip(entity.clip).categories
+        clips = self.setting.clips if entity.clip in self.unsaid else (self.setting.clip(entity.clip),)
+        categories = [category for clip in clips for category in clip.categories]
         alone = categories.count(entity.category) if entity.id in self.narrow else len(categories)
         if alone == 1:
             raise Unclear("trivial")
@@ -151,9 +186,9 @@ def _event_scope(teller: Teller, clip: int) -> tuple[int, str]:
     if len(teller.setting.clips) == 1:
         raise Unclear("trivial")
     teller.searched = True
-    told = english.tidy(events[0]).replace('"', "'")
-    teller.line(f'the event "{told}" takes place {teller.in_clip(clip)}')
-    return teller.op({"op": "clip_event", "description": events[0]}), f'during the event "{told}"'
+    told = english.quoted(events[0])
+    teller.line(f"the event {told} takes place {teller.in_clip(clip)}")
+    return teller.op({"op": "clip_event", "description": events[0]}), f"during the event {told}"
 
 
 def _range_scope(teller: Teller, clip: int) -> tuple[int, str]:
@@ -168,10 +203,57 @@ def _range_scope(teller: Teller, clip: int) -> tuple[int, str]:
     return teller.op({"op": "clip_time", "t_from": first, "t_to": last}), words
 
 
+def _bound_scope(teller: Teller, clip: int, *sides: int) -> tuple[int, str]:
+    """The one clip right after (-1), right before (1) or between two events that stand for nothing else."""
+    told = [teller.setting.event(clip + side) for side in sides]
+    if not all(told) or len(set(told)) < len(told):
+        raise Unclear("no_answer")
+    if set(told) & teller.setting.repeated_events():
+        raise Unclear("ambiguous")
+    teller.searched = True
+    anchors = [teller.op({"op": "clip_event", "description": event}) for event in told]
+    quoted = " and ".join(f"the event {english.quoted(event)}" for event in told)
+    if len(sides) == 2:
+        words = f"between {quoted}"
+        register = teller.op({"op": "clip_between", "of": anchors[0], "to": anchors[1]})
+    else:
+        words = f"right {'after' if sides[0] < 0 else 'before'} {quoted}"
+        register = teller.op({"op": "clip_beside", "of": anchors[0], "by": -sides[0]})
+    teller.line(f"what comes {words} is the {english.clip_name(clip)}")
+    return register, f"in the clip {words}"
+
+
+def _extreme_scope(teller: Teller, clip: int, slot: Extreme) -> tuple[int, str]:
+    teller.searched = True
+    register, words = extreme(teller, clip, slot)
+    teller.line(f"the clip that {words} is the {english.clip_name(clip)}")
+    return register, f"in the clip that {words}"
+
+
+def extreme(teller: Teller, clip: int, slot: Extreme) -> tuple[int, str]:
+    """The clip that stands out: its register, and what it does; another clip may stand out instead of the wanted one."""
+    if len(teller.setting.clips) == 1:
+        raise Unclear("trivial")
+    by, end, words = _EXTREMES[slot]
+    facts = teller.setting.clips
+    sizes = {c.index: len(c.names) if by == "objects" else c.seconds for c in facts}
+    if sizes[clip] != (max if end == "most" else min)(sizes.values()):
+        raise Unclear("no_answer")
+    return teller.op({"op": "clip_extreme", "by": by, "end": end}), words
+
+
+_EXTREMES: dict[Extreme, tuple[str, str, str]] = {
+    "most": ("objects", "most", "shows the most objects"),
+    "fewest": ("objects", "least", "shows the fewest objects"),
+    "longest": ("seconds", "most", "lasts longest"),
+    "shortest": ("seconds", "least", "is the shortest"),
+}
+
+
 def having(teller: Teller, entity: Entity, hop: Hop) -> tuple[int, str]:
     """The entity of a clip that has an attribute: its register, and the words for the clip; adds the step."""
-    clip, words = teller.scope(entity.clip)
-    op: Op = {"op": "having", "clip": clip, "category": teller.category(entity), "type": hop.type, "value": hop.value}
+    where, words = teller.place(entity.clip)
+    op: Op = {"op": "having", **where, "category": teller.category(entity), "type": hop.type, "value": hop.value}
     register = teller.op(op, entity.id)
     told = english.with_attribute(teller.noun(entity), hop.type, hop.value)
     teller.line(f"{teller.in_clip(entity.clip)}, the {told} {teller.is_named(entity)}")
@@ -180,12 +262,12 @@ def having(teller: Teller, entity: Entity, hop: Hop) -> tuple[int, str]:
 
 def doing(teller: Teller, entity: Entity, hop: Hop) -> tuple[int, str]:
     """The entity of a clip that makes a motion: its register, and the words for the clip; adds the step."""
-    clip, words = teller.scope(entity.clip)
+    where, words = teller.place(entity.clip)
     if teller.event_tells(hop.deed):
         raise Unclear("trivial")
     op: Op = {
         "op": "doing",
-        "clip": clip,
+        **where,
         "category": teller.category(entity),
         "predicate": hop.predicate,
         "target": hop.value,
@@ -216,8 +298,8 @@ def related(teller: Teller, entity: Entity, hop: Hop, other: Mention) -> int:
 def same(teller: Teller, entity: Entity, hop: Hop, other: Mention) -> tuple[int, str]:
     """The same object in another clip: its register, and the words for that clip; adds the step."""
     teller.require_one_crossing(hop.other(entity.id))
-    clip, words = teller.scope(entity.clip, anchor=False)
-    register = teller.op({"op": "same", "of": other.register, "clip": clip}, entity.id)
+    where, words = teller.place(entity.clip, anchor=False)
+    register = teller.op({"op": "same", "of": other.register, **where}, entity.id)
     reappears(teller, hop.other(entity.id), entity)
     return register, words
 
@@ -268,6 +350,11 @@ _SCOPE: dict[Context, Callable[[Teller, int], tuple[int, str]]] = {
     "ordinal": _ordinal_scope,
     "event": _event_scope,
     "range": _range_scope,
+    "after": lambda teller, clip: _bound_scope(teller, clip, -1),
+    "before": lambda teller, clip: _bound_scope(teller, clip, 1),
+    "between": lambda teller, clip: _bound_scope(teller, clip, -1, 1),
+    "most": lambda teller, clip: _extreme_scope(teller, clip, "most"),
+    "longest": lambda teller, clip: _extreme_scope(teller, clip, "longest"),
 }
 _DESCRIBE: dict[EdgeKind, Callable[[Teller, Entity, Hop, bool], Mention]] = {
     "ATTRIBUTE": _by_attribute,

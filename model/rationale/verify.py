@@ -225,10 +225,10 @@ def _open_part(row: Row) -> str | None:
     away: there is no such part.
     """
     last = row.program[-1]
-    if last["op"] in ("is", "count"):
+    if last["op"] in ("is", "count", "same_object", "same_value"):
         return None
     for option in options(last)[:1]:
-        for told in (english.the(option), option):
+        for told in (english.the(option), english.quoted(option), option):
             head, found, _ = row.question.rpartition(f": {told}, ")
             if found:
                 return head

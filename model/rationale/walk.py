@@ -12,6 +12,7 @@ from model.stsg import object_name
 
 EdgeKind = Literal["ATTRIBUTE", "RELATION", "MOTION", "REFERENCE"]
 EDGE_KINDS: tuple[EdgeKind, ...] = ("ATTRIBUTE", "RELATION", "MOTION", "REFERENCE")
+HopKind = Literal[EdgeKind, "EVENT", "PAIR"]  # only a first hop is of the last two: a clip's event, two objects in time
 Slot = Literal[
     "value",  # ATTRIBUTE: which value of a type
     "owner",  # ATTRIBUTE: which object has it
@@ -25,6 +26,25 @@ Slot = Literal[
     "there",  # REFERENCE: which object of the later clip
     "here_clip",  # REFERENCE: in which other clip, and that is the earlier one
     "there_clip",  # REFERENCE: in which other clip, and that is the later one
+    "first_clip",  # REFERENCE: in which clip is it seen first
+    "last_clip",  # REFERENCE: in which clip is it seen last
+    "event",  # EVENT: what happens in the clip that shows it
+    "before",  # EVENT: what happens right before that clip
+    "after",  # EVENT: what happens right after that clip
+    "most",  # EVENT: which clip shows the most objects
+    "fewest",  # EVENT: which clip shows the fewest
+    "longest",  # EVENT: which clip lasts longest
+    "shortest",  # EVENT: which clip lasts shortest
+    "first",  # PAIR: which of two objects is seen first
+    "last",  # PAIR: which of the two is seen last
+    "between",  # PAIR: what happens between the clips that show them
+    "longer",  # PAIR: which of these clips lasts longer
+    "shorter",  # PAIR: which of them lasts less long
+    "acts_longer",  # PAIR: which of two objects acts for longer
+    "same_object",  # PAIR: are they the same object, where they are
+    "other_object",  # PAIR: are they the same object, where they aren't
+    "same_value",  # PAIR: have they the same attribute of a type, where they have
+    "other_value",  # PAIR: have they the same attribute of a type, where they haven't
 ]
 Stopped = Literal["reached", "stuck"]
 
@@ -47,14 +67,15 @@ class Entity:
 class Hop:
     """One edge of a path, from `source` to `target` as the graph has it; `expanded` is the entity that left Q."""
 
-    kind: EdgeKind
+    kind: HopKind
     source: Entity
-    target: Entity | None  # None where the edge leads to a value: ATTRIBUTE and MOTION
+    target: Entity | None  # None where the edge leads to no object: ATTRIBUTE, MOTION and EVENT
     start: str  # local ids of the states that the edge joins; for ATTRIBUTE only `start`
     end: str
     predicate: str = ""
     type: str = ""
     value: str = ""  # the attribute's value, or what the motion acts upon
+    other_value: str = ""  # of a pair: the target's value, where `value` is the source's
     expanded: str = ""  # "" for the first hop
     keyframes: tuple[str, ...] = ()
     evidence: tuple[str, ...] = ()
@@ -93,6 +114,10 @@ class ClipFacts:
     categories: tuple[str, ...] = ()
     members: tuple[tuple[str, str], ...] = ()  # (local id, name) of each, sorted
 
+    @property
+    def seconds(self) -> float:
+        return self.t_end - self.t_start
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -104,6 +129,11 @@ class Setting:
 
     def clip(self, index: int) -> ClipFacts:
         return next(c for c in self.clips if c.index == index)
+
+    def event(self, index: int) -> str:
+        """What the one event of a clip is; "" where there is no such clip, or none or several events."""
+        events = next((c.events for c in self.clips if c.index == index), ())
+        return events[0] if len(events) == 1 else ""
 
     def repeated_events(self) -> frozenset[str]:
         """Descriptions that more than one event has."""

@@ -3,12 +3,15 @@
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from random import Random
 
 import numpy as np
 from neo4j import Driver
 
 from graphdb import graphs, videos
 from model.stsg import Attribute, Clip, Event, Keyframe, Kind, Motion, ObjectNode, Reference, Relation, SceneGraph
+from trainer.world.scene import Scene
 
 VIDEO = "vid_" + "0" * 24
 
@@ -59,6 +62,12 @@ SMALL = SceneGraph(
         Event(2, "men stand about", 4.0, 6.0),
     ),
 )
+
+
+def scene_with_times(seed: int) -> Scene:
+    """A rendered world's scene whose clips are not all of one length."""
+    rng, scene = Random(seed), Scene.generate(seed)
+    return replace(scene, clips=tuple(replace(c, seconds=rng.choice((1.0, 1.5, 2.0, 3.0))) for c in scene.clips))
 
 
 def store(driver: Driver, run_id: str, graph: SceneGraph, video_id: str = VIDEO) -> None:

@@ -161,7 +161,8 @@ def _slots(edge: Key) -> list[tuple[str, tuple[str, ...]]]:
 def _database_hits(driver: Driver) -> int:
     groups = [{"kinds": ["RELATION"], "growing": True, "draws": [[0, 0.3]]}]
     start = {"graphs": [{"graph_id": "run_paths", "groups": groups}]}
-    step = {"groups": [{"open": ["run_paths/c0/cup"], "walks": [[0, 0.3, True, ["run_paths/c0/cup"], [], []]]}]}
+    cup = ["run_paths/c0/cup"]
+    step = {"groups": [{"open": cup, "weights": [], "walks": [[0, 0.3, True, cup, [], [], cup]]}]}
     return sum(_profiled(driver, name, rows) for name, rows in (("walk_start", start), ("walk_step", step)))
 
 

@@ -11,11 +11,11 @@ from graphdb.qra import Mix, QraReport, make_qra
 from model.rationale.evaluate import evaluate
 from model.rationale.program import Op, Outcome, Program
 from model.rationale.qra import FAMILIES, FORMS
-from tests.graphdb.rationale_graphs import SMALL, stored
-from trainer.world.scene import Scene
+from tests.graphdb.rationale_graphs import SMALL, scene_with_times, stored
 from trainer.world.truth import truth
 
 IN_FIRST: Op = {"op": "clip_number", "number": 0}
+IN_SECOND: Op = {"op": "clip_number", "number": 1}
 MAN: Op = {"op": "named", "clip": 0, "name": "tall man"}
 
 
@@ -58,6 +58,35 @@ def small(driver: Driver) -> Iterator[Driver]:
         ),
         (({"op": "clip_number", "number": 1}, {"op": "named", "clip": 0, "name": "man"}),
          Outcome(reason="ambiguous", failed=1)),
+        (({"op": "named", "name": "cup"}, {"op": "clip_of", "of": 0}, {"op": "event", "of": 1}),
+         Outcome("a man jumps on a bed")),
+        (({"op": "named", "name": "tall man"},), Outcome(reason="ambiguous", failed=0)),
+        ((IN_FIRST, MAN, {"op": "clip_of", "of": 1}), Outcome(reason="ambiguous", failed=2)),
+        ((IN_FIRST, MAN, {"op": "clip_other", "of": 1}), Outcome(reason="ambiguous", failed=2)),
+        ((IN_FIRST, MAN, {"op": "seen_clip", "of": 1, "end": "last"}), Outcome("third clip")),
+        ((IN_SECOND, {**MAN, "name": "tall man"}, {"op": "seen_clip", "of": 1, "end": "first"}), Outcome("first clip")),
+        ((IN_SECOND, {"op": "clip_beside", "of": 0, "by": 1}, {"op": "clip_told", "of": 1}), Outcome("third clip")),
+        ((IN_FIRST, {"op": "clip_beside", "of": 0, "by": -1}), Outcome(reason="no_answer", failed=1)),
+        ((IN_FIRST, {"op": "clip_number", "number": 2}, {"op": "clip_between", "of": 1, "to": 0},
+          {"op": "clip_told", "of": 2}), Outcome("second clip")),
+        (({"op": "clip_extreme", "by": "objects", "end": "most"},), Outcome(reason="ambiguous", failed=0)),
+        (({"op": "clip_extreme", "by": "objects", "end": "least"}, {"op": "clip_told", "of": 0}), Outcome("third clip")),
+        (({"op": "clip_extreme", "by": "seconds", "end": "most"},), Outcome(reason="no_answer", failed=0)),
+        ((IN_FIRST, IN_SECOND, {"op": "clip_longer", "of": 0, "to": 1, "end": "most"}),
+         Outcome(reason="no_answer", failed=2)),
+        ((IN_FIRST, IN_SECOND, MAN, {**MAN, "clip": 1}, {"op": "same_object", "of": 2, "to": 3}), Outcome("same")),
+        ((IN_FIRST, IN_SECOND, {**MAN, "name": "bed"}, {**MAN, "clip": 1}, {"op": "same_object", "of": 2, "to": 3}),
+         Outcome("different")),
+        ((IN_FIRST, {**MAN, "name": "bed"}, {**MAN, "name": "cup"}, {"op": "same_value", "of": 1, "to": 2, "type": "size"}),
+         Outcome("different")),
+        ((IN_FIRST, MAN, {**MAN, "name": "bed"}, {"op": "same_value", "of": 1, "to": 2, "type": "mood"}),
+         Outcome(reason="no_answer", failed=3)),
+        ((IN_FIRST, {**MAN, "name": "bed"}, {"op": "clip_number", "number": 2}, {**MAN, "clip": 2},
+          {"op": "sooner", "of": 1, "to": 3, "end": "last"}), Outcome("tall man")),
+        ((IN_FIRST, {**MAN, "name": "bed"}, MAN, {"op": "sooner", "of": 1, "to": 2, "end": "first"}),
+         Outcome(reason="no_answer", failed=3)),
+        ((IN_FIRST, {**MAN, "name": "bed"}, MAN, {"op": "acts_longer", "of": 1, "to": 2}),
+         Outcome(reason="no_answer", failed=3)),
     ],
 )  # fmt: skip
 def test_both_interpreters_say_the_same(small: Driver, program: Program, expected: Outcome) -> None:
@@ -76,7 +105,7 @@ def test_many_programs_take_few_round_trips_and_keep_their_order(small: Driver) 
 @pytest.fixture(scope="module")
 def worlds(driver: Driver) -> Iterator[dict[str, int]]:
     runs = {f"run_world_{seed}": seed for seed in range(12)}
-    with stored(driver, {run_id: truth(Scene.generate(seed)) for run_id, seed in runs.items()}):
+    with stored(driver, {run_id: truth(scene_with_times(seed)) for run_id, seed in runs.items()}):
         yield runs
 
 
@@ -88,15 +117,16 @@ def test_every_answer_is_right_in_both_readings(driver: Driver, worlds: dict[str
     told = report.to_dict()
     assert told["by_steps"] == {str(n): count for n, count in wanted.items()}
     assert set(told["by_family"]) == set(FAMILIES) and set(told["by_form"]) == set(FORMS)
-    assert set(report.temporal) == {0, 1}
+    assert set(report.temporal) == {0, 1, 2}, "an operator of time beside the search for a clip"
     again = run_programs(driver, [(q.run_id, q.program) for q in samples])
     assert [o.answer for o in again] == [q.answer for q in samples]
     for q in samples:
-        graph = truth(Scene.generate(worlds[q.run_id]))
+        graph = truth(scene_with_times(worlds[q.run_id]))
         assert evaluate(q.program, graph).answer == q.answer, q.question
         assert q.answer in q.rationale[-1]
         assert q.answer in q.options if q.form == "choice" else not q.options
-        assert len(q.rationale) == q.steps == q.n_hops + q.n_temporal == len(q.path) + q.n_temporal
+        assert len(q.rationale) == q.steps == q.n_hops + q.n_temporal
+        assert len(q.path) in (q.steps, q.steps - 1), "all steps but the search for a clip lead along the path"
     assert len({(q.run_id, q.question) for q in samples}) == len({q.id for q in samples}) == len(samples)
 
 
@@ -151,3 +181,5 @@ def test_senseless_requests_are_refused() -> None:
         Mix({0: 5})
     with pytest.raises(ValueError, match="families"):
         Mix({1: 5}, families={"attribute": 0})
+    with pytest.raises(ValueError, match="edges"):
+        Mix({1: 5}, edges={"RELATION": 0})

@@ -1,0 +1,103 @@
+"""Answers held in balance, and what guessing without the video would score (beyond STEP Sec. 3.2).
+
+A question says by its words what it asks for; where one answer to such words is more frequent than others, a model may learn
+the answer instead of the video.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from model.rationale.qra import Family, Form, Qra
+
+_EXCESS = 1.25  # how many times its even share an answer may take
+_SLACK = 3  # answers beyond that share, which small numbers need
+_TWO_WAYS = frozenset(("same", "different"))
+_KEPT = 50_000  # choices of which the report is made
+_Kind = tuple[Family, Form]
+
+
+@dataclass(slots=True)
+class Balance:
+    """How often each answer was given to a question of a family and form about a topic."""
+
+    _given: dict[tuple[str, ...], Counter[str]] = field(default_factory=dict)
+    _seen: dict[tuple[str, ...], set[str]] = field(default_factory=dict)
+
+    def fits(self, qra: Qra) -> bool:
+        """Whether a sample's answer is not too frequent yet; closed forms are balanced as they are made."""
+        if qra.form in ("yes_no", "choice"):
+            return True
+        given, seen = self._topic(qra)
+        seen.add(qra.answer)
+        if qra.answer in _TWO_WAYS:
+            return 2 * given[qra.answer] <= given.total() + 1
+        share = (given.total() + 1) / max(2, len(seen))
+        return given[qra.answer] + 1 <= _SLACK + _EXCESS * share
+
+    def must(self, qra: Qra) -> bool:
+        """Whether a sample that does not fit is of no use even where nothing else is left."""
+        return qra.answer in _TWO_WAYS
+
+    def frequency(self, qra: Qra) -> int:
+        return self._topic(qra)[0][qra.answer]
+
+    def take(self, qra: Qra) -> None:
+        self._topic(qra)[0][qra.answer] += 1
+
+    def _topic(self, qra: Qra) -> tuple[Counter[str], set[str]]:
+        key = (qra.family, qra.form, qra.topic)
+        return self._given.setdefault(key, Counter()), self._seen.setdefault(key, set())
+
+
+@dataclass(slots=True)
+class Blind:
+    """The best guess from the words of a question, learned on half of the videos and tried on the other half."""
+
+    _answers: dict[tuple[_Kind, str, int], Counter[str]] = field(default_factory=dict)
+    _shown: dict[tuple[_Kind, str, int], Counter[str]] = field(default_factory=dict)
+    _choices: list[tuple[_Kind, str, int, tuple[str, ...], str]] = field(default_factory=list)
+
+    def take(self, qra: Qra) -> None:
+        kind, half = (qra.family, qra.form), sha256(qra.video_id.encode()).digest()[0] % 2
+        self._answers.setdefault((kind, qra.template, half), Counter())[qra.answer] += 1
+        if qra.form == "choice":
+            self._shown.setdefault((kind, qra.template, half), Counter()).update(qra.options)
+            if len(self._choices) < _KEPT:
+                self._choices.append((kind, qra.template, half, qra.options, qra.answer))
+
+    def accuracy(self) -> dict[str, dict[str, dict[str, float]]]:
+        """For each family and form: how many guesses were tried, how many are right, and how many by chance alone."""
+        told: dict[str, dict[str, dict[str, float]]] = {}
+        for kind in sorted({kind for kind, _, _ in self._answers}):
+            tried, right, chance = self._choose(kind) if kind[1] == "choice" else self._guess(kind)
+            if tried:
+                figures = {
+                    "tried": float(tried),
+                    "guessed": round(right / tried, 4),
+                    "chance": round(chance / tried, 4),
+                }
+                told.setdefault(kind[0], {})[kind[1]] = figures
+        return told
+
+    def _guess(self, kind: _Kind) -> tuple[int, int, float]:
+        tried, right, chance = 0, 0, 0.0
+        for (other, template, half), answers in self._answers.items():
+            learned = self._answers.get((kind, template, 1 - half))
+            if other != kind or not learned:
+                continue
+            best = max(sorted(learned), key=lambda answer: learned[answer])
+            tried, right = tried + answers.total(), right + answers[best]
+            chance += answers.total() * (0.5 if kind[1] == "yes_no" else 1 / len(learned | answers))
+        return tried, right, chance
+
+    def _choose(self, kind: _Kind) -> tuple[int, int, float]:
+        tried, right, chance = 0, 0, 0.0
+        for other, template, half, options, answer in self._choices:
+            learned = self._answers.get((kind, template, 1 - half))
+            if other != kind or not learned:
+                continue
+            shown = self._shown[kind, template, 1 - half]
+            best = max(options, key=lambda option: (learned[option] + 0.5) / (shown[option] + 1.5))
+            tried, right, chance = tried + 1, right + (best == answer), chance + 1 / len(options)
+        return tried, right, chance
