@@ -153,6 +153,12 @@ def test_what_cannot_be_shown_is_told_and_counts_as_wrong(tmp_path):
     every = found.scores["all", "all"]
     assert (every.count, round(every.accuracy, 3), round(every.unread, 3)) == (3, 0.333, 0.667)
     assert found.scores["steps", "1"].count == 3
+    video(folder / "V3.mp4")  # it came later
+    record, items, scoring = begun(folder, tmp_path / "r.jsonl", "star-choice")
+    model = Model(("C",))
+    done(ask(record, items, model, scoring))
+    assert len(model.asked) == 1
+    assert dict(table(Record(record.path), suite("star-choice")).not_shown) == {"not_a_video": 1}
 
 
 def test_a_video_llm_can_be_the_judge_and_is_shown_nothing(disk, tmp_path):

@@ -15,7 +15,7 @@ from trainer.benchmarks.suite import Loaded, Results, Suite
 from trainer.evaluation.scoring import normalised
 
 WHERE = (
-    "Get AGQA 2.0 (balanced) from agqa-decomp.cs.washington.edu and the videos Charades_v1_480 from"
+    "Get AGQA 2.0 (balanced) from cs.stanford.edu/people/ranjaykrishna/agqa and the videos Charades_v1_480 from"
     " prior.allenai.org/projects/charades; put test_balanced.txt or .json and the videos into one folder."
 )
 _NAMES = ("test_balanced.json", "test_balanced.txt", "AGQA_test_balanced.json", "AGQA_test_balanced.txt")

@@ -83,6 +83,7 @@ class Record:
             case _:
                 item = Item.from_dict(told["item"])
                 self.items[item.id], self.replies[item.id] = item, told["reply"]
+                self.faults.pop(item.id, None)
                 if told["fault"]:
                     self.faults[item.id] = told["fault"]
 

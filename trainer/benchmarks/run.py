@@ -21,10 +21,12 @@ def ask(
 ) -> Iterator[int]:
     """Each item's reply, or why its video can't be shown, into the record; gives the number done so far.
 
+    A video that was missing and is there now is asked about again.
+
     Raises:
         VideoLLMError: no reply can be had now; run again to go on.
     """
-    waiting = (item for item in items if item.id not in record.items)
+    waiting = iter(unasked(record, items))
     while batch := list(islice(waiting, _AT_ONCE)):
         requests, able = list[Request](), list[Item]()
         for item in batch:
@@ -38,6 +40,12 @@ def ask(
         for item, reply in zip(able, model.answer(requests) if requests else (), strict=True):
             record.reply(item, reply.text)
         yield len(record.items)
+
+
+def unasked(record: Record, items: Sequence[Item]) -> list[Item]:
+    """The items without a reply that could have one."""
+    missed = {id for id, fault in record.faults.items() if fault.startswith("missing:")}
+    return [item for item in items if item.id not in record.items or (item.id in missed and item.media is not None)]
 
 
 def mark(record: Record, judge: Judge | None, scoring: Scoring) -> Iterator[int]:

@@ -1,9 +1,8 @@
 """STAR: situated questions about stretches of Charades videos, open-ended or as a choice of four (STEP Sec. 4.1)."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -107,16 +106,21 @@ def calibrated(counts: Mapping[str, int]) -> dict[str, int]:
     """
     if sum(counts.values()) < 1000:  # too few for shares to say anything
         return dict(STEPS)
-    tables = (dict(zip(_STEPS, steps, strict=True)) for steps in product(*_choices(counts)))
-    return min(tables, key=lambda table: round(_distance(shares(counts, table)), 2))
-
-
-def _choices(counts: Mapping[str, int]) -> Iterator[tuple[int, ...]]:
+    found: dict[tuple[int, int], tuple[int, ...]] = {(0, 0): ()}  # by how many questions have 1 and 2 steps
     for template, choices in _STEPS.items():
-        yield choices if counts.get(template) else choices[:1]
+        count, longer = counts.get(template, 0), dict[tuple[int, int], tuple[int, ...]]()
+        for (ones, twos), table in found.items():
+            for steps in choices if count else choices[:1]:
+                longer.setdefault((ones + count * (steps == 1), twos + count * (steps == 2)), (*table, steps))
+        found = longer
+    total = sum(counts.values())
+    nearest = min(found, key=lambda parts: round(_distance(parts[0], parts[1], total), 2))
+    return dict(zip(_STEPS, found[nearest], strict=True))
 
 
-def _distance(found: Sequence[float]) -> float:
+def _distance(ones: int, twos: int, total: int) -> float:
+    """How far shares are from the paper's, in per cent."""
+    found = (100 * count / total for count in (ones, twos, total - ones - twos))
     return sum(abs(a - b) for a, b in zip(found, SHARES, strict=True))
 
 
