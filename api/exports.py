@@ -1,38 +1,31 @@
 """Exports of a QRA data set: rows of trainers as a stream, Parquet and Hugging Face folders as files that are built once."""
 
 import json
-import tarfile
 import threading
 import zlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from api import tars
 from api.card import card, examples_of, models_of
+from api.columns import Picture, write_parquet
+from api.errors import Problem, conflict, invalid
 from api.files import BLOCK, serve
 from api.schemas import QraDataset
-from model.rationale.formats import FORMATS, ExportFormat, ExportSplit, Row, Split, split_of, to_rows, video_path
+from api.tars import Member
+from model.rationale.formats import FORMATS, ExportFormat, ExportSplit, MediaKind, Row, Split, Visual, split_of, to_rows
 from workers.runtime import Service
-from workers.storage import dataset_file, export_file, manifest_file
+from workers.storage import dataset_file, export_file, keyframe_file, manifest_file
 
 _FILES = {"parquet": ("parquet", "application/vnd.apache.parquet"), "hf": ("tar", "application/x-tar")}
-_GROUP = 2000  # rows of a row group, which are held in memory at once
 _SPLITS: tuple[Split, ...] = ("train", "validation")
-_NUMBERS = {"steps", "n_hops", "n_temporal"}
-_LISTS = {"rationale", "options", "keyframes", "evidence"}
-_JSON = {"path", "program", "template"}  # their objects differ in their keys, which a column's type can't tell
-_COLUMNS = (
-    *("id", "video_id", "run_id", "video", "question", "rationale", "answer"),
-    *("steps", "n_hops", "n_temporal", "family", "form", "options"),
-    *("path", "program", "keyframes", "evidence", "template", "blind"),
-)
 _building = threading.Lock()  # whoever asks for what is being built waits for it, and builds nothing a second time
 
 
@@ -52,10 +45,34 @@ class Wanted(BaseModel):
     rationales: Annotated[
         bool, Field(description="In trainers' formats: whether each sample's rationale is a row of its own.")
     ] = True
+    visual: Annotated[Visual | None, Field(description="What rows show, where their format leaves a choice.")] = None
+    media: Annotated[
+        MediaKind,
+        Field(description="Media as relative paths, inside the rows (parquet, hf), or with the rows in one tar."),
+    ] = "paths"
+
+    @property
+    def shown(self) -> Visual:
+        """What the rows of this export show."""
+        usual: tuple[Visual, ...] = FORMATS[self.format].visuals if self.format in FORMATS else ("video", "frames")
+        return self.visual or ("frames" if self.media == "embedded" else usual[0])
+
+
+def check(wanted: Wanted) -> None:
+    """Raises the 422 of wishes that can't be had together."""
+    known = FORMATS.get(wanted.format)
+    if known is not None and wanted.shown not in known.visuals:
+        able = [name for name, f in FORMATS.items() if wanted.shown in f.visuals]
+        remedy = f"Leave it out, or ask for {', '.join(able)}."
+        raise invalid("visual", f"rows of {wanted.format} can't show {wanted.shown}", remedy)
+    if wanted.media == "embedded" and (wanted.format not in _FILES or wanted.shown != "frames"):
+        detail = "only the frames of parquet and hf can lie inside the rows"
+        raise invalid("media", detail, "Ask for format=parquet or hf without visual=video, or for media=tar.")
 
 
 def respond(service: Service, request: Request, dataset: QraDataset, wanted: Wanted) -> Response:
     """The export of a finished data set."""
+    check(wanted)
     if wanted.format == "jsonl" and wanted.split == "all":
         stored = dataset_file(dataset.id)
         return _serve(service, request, stored, dataset.id, f"{dataset.id}.jsonl", "application/jsonl")
@@ -78,7 +95,8 @@ def _serve(service: Service, request: Request, stored: str, etag: str, name: str
     )
 
 
-def _rows(service: Service, dataset: QraDataset, split: ExportSplit, share: float) -> Iterator[Row]:
+def stored_rows(service: Service, dataset: QraDataset, split: ExportSplit, share: float) -> Iterator[Row]:
+    """The samples of one split, or of all."""
     for row in service.storage.rows(dataset_file(dataset.id)):
         if split in ("all", split_of(row["video_id"], dataset.seed, share)):
             yield row
@@ -88,18 +106,32 @@ def _rows(service: Service, dataset: QraDataset, split: ExportSplit, share: floa
 
 
 def _streamed(service: Service, request: Request, dataset: QraDataset, wanted: Wanted) -> Response:
-    rows = _rows(service, dataset, wanted.split, wanted.validation)
-    known = FORMATS.get(wanted.format)
-    if known:
-        rows = (made for row in rows for made in to_rows(row, wanted.format, rationales=wanted.rationales))
-    items = (json.dumps(row, ensure_ascii=False).encode() for row in rows)
-    array = known is not None and known.array
-    blocks = _lumped(_array(items) if array else (item + b"\n" for item in items))
+    array, blocks = is_array(wanted), _lumped(pieces(wanted, trainer_rows(service, dataset, wanted)))
     file = f"{dataset.id}-{wanted.format}-{wanted.split}.{'json' if array else 'jsonl'}"
     headers = {"Content-Disposition": f'attachment; filename="{file}"', "Vary": "Accept-Encoding"}
     if _takes_gzip(request.headers.get("accept-encoding", "")):
         blocks, headers = _gzipped(blocks), headers | {"Content-Encoding": "gzip"}
     return StreamingResponse(blocks, headers=headers, media_type="application/json" if array else "application/jsonl")
+
+
+def is_array(wanted: Wanted) -> bool:
+    """Whether a format's file is one JSON array, else it has a row a line."""
+    return wanted.format in FORMATS and FORMATS[wanted.format].array
+
+
+def trainer_rows(service: Service, dataset: QraDataset, wanted: Wanted) -> Iterator[Row]:
+    """The rows of a format that is text."""
+    rows = stored_rows(service, dataset, wanted.split, wanted.validation)
+    if wanted.format not in FORMATS:
+        return rows
+    told = {"rationales": wanted.rationales, "visual": wanted.shown}
+    return (made for row in rows for made in to_rows(row, wanted.format, **told))  # type: ignore[arg-type]
+
+
+def pieces(wanted: Wanted, rows: Iterable[Row]) -> Iterator[bytes]:
+    """The bytes of rows, as one JSON array or a row a line."""
+    items = (json.dumps(row, ensure_ascii=False).encode() for row in rows)
+    return _array(items) if is_array(wanted) else (item + b"\n" for item in items)
 
 
 def _array(items: Iterator[bytes]) -> Iterator[bytes]:
@@ -143,72 +175,86 @@ def _file_name(wanted: Wanted) -> str:
     """A name that tells one file of a data set from the others; a whole Parquet file knows of no shares."""
     ending, _ = _FILES[wanted.format]
     whole = wanted.format == "parquet" and wanted.split == "all"
-    return f"{wanted.split}.{ending}" if whole else f"{wanted.split}-{wanted.validation:.2f}.{ending}"
+    pictures = "-pictures" if wanted.media == "embedded" else ""
+    share = "" if whole else f"-{wanted.validation:.2f}"
+    return f"{wanted.split}{share}{pictures}.{ending}"
 
 
 def _built(service: Service, dataset: QraDataset, wanted: Wanted, stored: str) -> str:
     """The name of the stored file, which is built where it is not there yet."""
     with _building:
         if not service.storage.exists(stored):
-            with _scratch(service) as folder:
+            with scratch(service) as name:
+                folder = Path(name)
                 if wanted.format == "hf":
-                    made = _hf_tar(folder, service, dataset, wanted)
+                    made = _write_tar(folder / "folder.tar", hf_folder(folder, service, dataset, wanted))
                 else:
                     made = folder / "rows.parquet"
-                    _write_parquet(made, _rows(service, dataset, wanted.split, wanted.validation))
+                    rows = stored_rows(service, dataset, wanted.split, wanted.validation)
+                    write_parquet(made, rows, _pictures(service, wanted))
                 with made.open("rb") as file:
                     service.storage.write(stored, iter(lambda: file.read(BLOCK), b""))
     return stored
 
 
-@contextmanager
-def _scratch(service: Service) -> Iterator[Path]:
+def scratch(service: Service) -> TemporaryDirectory[str]:
+    """A folder for a file that is being made."""
     parent = service.settings.home / "scratch"  # not /tmp, which may be memory
     parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=parent) as folder:
-        yield Path(folder)
+    return TemporaryDirectory(dir=parent)
 
 
-def _write_parquet(target: Path, rows: Iterator[Row]) -> int:
-    """Write samples as Parquet, a row group at a time; returns how many there were."""
-    import pyarrow as pa  # only here: commands and the API are to start fast
-    import pyarrow.parquet as pq
+def _pictures(service: Service, wanted: Wanted) -> Picture | None:
+    """What reads a sample's pictures, where they are wanted inside the rows."""
+    if wanted.media != "embedded":
+        return None
 
-    kinds = {"blind": pa.bool_()} | dict.fromkeys(_NUMBERS, pa.int32()) | dict.fromkeys(_LISTS, pa.list_(pa.string()))
-    schema = pa.schema([(name, kinds.get(name, pa.string())) for name in _COLUMNS])
-    count = 0
-    with pq.ParquetWriter(target, schema, compression="zstd") as writer:
-        while group := [_columns(row) for row in islice(rows, _GROUP)]:
-            writer.write_table(pa.Table.from_pylist(group, schema=schema))
-            count += len(group)
-    return count
+    @lru_cache(maxsize=256)
+    def read(run_id: str, frame: str) -> bytes:
+        try:
+            return service.storage.read(keyframe_file(run_id, frame))
+        except FileNotFoundError:
+            raise gone([f"{run_id}: {frame}"]) from None
 
-
-def _columns(row: Row) -> Row:
-    packed = {name: json.dumps(row[name], ensure_ascii=False) for name in _JSON if name in row}
-    return row | packed | {"video": video_path(row["video_id"])}
+    return read
 
 
-def _hf_tar(folder: Path, service: Service, dataset: QraDataset, wanted: Wanted) -> Path:
-    """A tar of a folder that `datasets.load_dataset` opens; all that is large lies in files."""
-    (inside := folder / dataset.id).mkdir()
+def gone(names: Sequence[str]) -> Problem:
+    """The 409 of media that are no longer there."""
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")
+    remedy = "Ask for media=paths, or make the data set anew from runs that still have theirs."
+    return conflict("media_gone", f"The storage no longer has {shown}.", remedy)
+
+
+def hf_folder(parent: Path, service: Service, dataset: QraDataset, wanted: Wanted) -> Path:
+    """A folder that `datasets.load_dataset` opens."""
+    (inside := parent / dataset.id).mkdir()
     counts: dict[Split, int] = {}
     for split in _SPLITS if wanted.split == "all" else (wanted.split,):
         file = inside / f"{split}.parquet"
-        counts[split] = _write_parquet(file, _rows(service, dataset, split, wanted.validation))
+        rows = stored_rows(service, dataset, split, wanted.validation)
+        counts[split] = write_parquet(file, rows, _pictures(service, wanted))
         if not counts[split]:
             file.unlink()  # `datasets` refuses a split without rows
     models = models_of(service.storage.read_json(manifest_file(dataset.id)))
     examples = examples_of(service.storage.rows(dataset_file(dataset.id)), dataset.by_steps)
     text = card(dataset, counts, wanted.validation, models, examples)
     (inside / "README.md").write_text(text, encoding="utf-8")
-    with tarfile.open(target := folder / "folder.tar", "w") as tar:
-        tar.add(inside, dataset.id, filter=_of_nobody)
+    return inside
+
+
+def members_of(folder: Path) -> list[Member]:
+    """The files of a folder under its own name."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    root = folder.parent
+    return [Member(str(f.relative_to(root)), f.stat().st_size, partial(_opened, f)) for f in files]
+
+
+def _opened(file: Path) -> BinaryIO:
+    return file.open("rb")
+
+
+def _write_tar(target: Path, folder: Path) -> Path:
+    with target.open("wb") as file:
+        file.writelines(tars.stream(members_of(folder)))
     return target
-
-
-def _of_nobody(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    """The member without owner and time, so that the same samples give the same bytes."""
-    member.uid = member.gid = member.mtime = 0
-    member.uname = member.gname = ""
-    return member

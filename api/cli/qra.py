@@ -12,7 +12,7 @@ from rich.markup import escape
 from api.cli import show, verify
 from api.cli.videos import write_lines
 from api.client import Client, ServiceError
-from model.rationale.formats import ExportFormat, ExportSplit, dataset_info
+from model.rationale.formats import ExportFormat, ExportSplit, MediaKind, Visual, dataset_info
 
 app = typer.Typer(help="Question-Rationale-Answer data sets.", no_args_is_help=True)
 
@@ -115,6 +115,24 @@ def show_(
 
 
 @app.command()
+def statistics(
+    dataset: Annotated[str, typer.Argument(help="The data set's id.")],
+    validation: Annotated[float, typer.Option(min=0, max=1, help="The share of videos for validation.")] = 0.1,
+    as_json: show.AsJson = False,
+) -> None:
+    """Count what a data set holds: steps, families, forms, splits, and the most frequent answers."""
+    with show.failures(), Client() as client:
+        told = client.get(f"/v1/qra-datasets/{dataset}/statistics", validation=validation)
+    if as_json:
+        show.as_json(told)
+        return
+    kinds = ("steps", "hops", "temporal", "family", "form", "split")
+    rows = [(kind, key, count) for kind in kinds for key, count in told[f"by_{kind}"].items()]
+    rows += [(f"answer, {form}", a, n) for form, most in told["answers"].items() for a, n in most.items()]
+    show.table(f"{told['count']:,} samples of {told['videos']:,} videos", ("what", "which", "samples"), rows)
+
+
+@app.command()
 def export(
     dataset: Annotated[str, typer.Argument(help="The data set's id.")],
     file: Annotated[Path, typer.Argument(help="Where to write it.")],
@@ -122,13 +140,18 @@ def export(
     split: Annotated[ExportSplit, typer.Option(help="No video is in both train and validation.")] = "all",
     validation: Annotated[float, typer.Option(min=0, max=1, help="The share of videos for validation.")] = 0.1,
     rationales: Annotated[bool, typer.Option(help="Whether trainers also get a row for each rationale.")] = True,
+    visual: Annotated[Visual | None, typer.Option(help="What rows show, where the format leaves a choice.")] = None,
+    media: Annotated[
+        MediaKind, typer.Option(help="Media as paths, embedded in parquet and hf, or in one tar with the rows.")
+    ] = "paths",
     as_json: show.AsJson = False,
 ) -> None:
-    """Download a data set as JSONL, as a trainer wants it, or as Parquet."""
-    wanted = {"format": format, "split": split, "validation": validation, "rationales": rationales}
+    """Download a data set as JSONL, as a trainer wants it, or as Parquet, with its videos or frames if wanted."""
+    wanted: dict[str, Any] = {"format": format, "split": split, "validation": validation, "rationales": rationales}
+    wanted |= {"media": media} | ({"visual": visual} if visual else {})
     with show.failures(), Client() as client:
         size = write_lines(client, f"/v1/qra-datasets/{dataset}/export?{urlencode(wanted)}", file)
-    told = {"dataset_info": dataset_info(dataset, file.name)} if format == "sharegpt" else {}
+    told = {"dataset_info": dataset_info(dataset, file.name, visual or "video")} if format == "sharegpt" else {}
     if as_json:
         show.as_json({"file": str(file), "bytes": size} | told)
         return

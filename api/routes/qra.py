@@ -1,20 +1,24 @@
 """QRA data sets: made from graphs as immutable snapshots, read row by row, exported as a stream."""
 
+import json
 from collections.abc import Iterator
+from itertools import islice
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from api import exports, views
+from api import bundles, exports, views
 from api.deps import ServiceDep
 from api.errors import invalid, problem_responses
 from api.paging import After, Limit, Page, page
 from api.schemas import QraDataset, QraRequest, QraRow
+from api.statistics import Statistics, statistics
 from graphdb import jobs
 from workers import flows
 from workers.runtime import Service
 from workers.storage import dataset_file
 
+Validation = Annotated[float, Query(ge=0, le=1, multiple_of=0.01, description="The share of videos for validation.")]
 router = APIRouter(prefix="/v1/qra-datasets", tags=["qra data sets"])
 
 
@@ -57,14 +61,18 @@ def rows(service: ServiceDep, dataset_id: str, limit: Limit = 20, after: After =
 
 
 def _rows_after(service: Service, dataset_id: str, after: str | None, count: int) -> Iterator[QraRow]:
-    begun = after is None
-    for row in service.storage.rows(dataset_file(dataset_id)):
-        if begun:
-            yield QraRow(**row)
-            count -= 1
-            if count == 0:
-                return
-        begun = begun or row["id"] == after
+    with service.storage.open(dataset_file(dataset_id)) as file:
+        if after is not None:
+            begins = f'{{"id": "{after}"'.encode()  # a row's id is its first key, so no line need be read as JSON
+            next((line for line in file if line.startswith(begins)), None)
+        for line in islice(file, count):
+            yield QraRow(**json.loads(line))
+
+
+@router.get("/{dataset_id}/statistics", responses=problem_responses(404, 409, 422))
+def get_statistics(service: ServiceDep, dataset_id: str, validation: Validation = 0.1) -> Statistics:
+    """How many samples of which kinds there are, how long they are, and what is answered most."""
+    return statistics(service, views.finished_dataset(service, dataset_id), validation)
 
 
 @router.get("/{dataset_id}/export", response_class=Response, responses=problem_responses(404, 409, 416, 422))
@@ -75,4 +83,7 @@ def export(
 
     What is one file (jsonl of all, parquet, hf) never changes, so it has an ETag and byte ranges; the rest is a stream.
     """
-    return exports.respond(service, request, views.finished_dataset(service, dataset_id), wanted)
+    dataset = views.finished_dataset(service, dataset_id)
+    if wanted.media == "tar":
+        return bundles.respond(service, dataset, wanted)
+    return exports.respond(service, request, dataset, wanted)

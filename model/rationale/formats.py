@@ -15,13 +15,15 @@ Split = Literal["train", "validation"]
 FormatName = Literal["llava", "videochat2", "sharegpt", "swift", "trl"]
 ExportFormat = Literal["jsonl", FormatName, "parquet", "hf"]  # beside the trainers' rows, the samples themselves
 ExportSplit = Literal["all", Split]
+Visual = Literal["video", "frames"]
+MediaKind = Literal["paths", "embedded", "tar"]
 Row = dict[str, Any]
 
 ANSWER_INSTRUCTION = "Answer the question about the video in as few words as it takes."
 RATIONALE_INSTRUCTION = "Tell step by step, one step a line, what in the video leads to the answer to the question."
 INSTRUCTIONS: Mapping[Part, str] = {"answer": ANSWER_INSTRUCTION, "rationale": RATIONALE_INSTRUCTION}
 
-_VIDEO = "<video>"
+_VIDEO, _IMAGE = "<video>", "<image>"
 _PLACEHOLDER = re.compile(r"<(video|image|audio)>", re.IGNORECASE)
 
 
@@ -47,6 +49,8 @@ class Format:
     write: Callable[[Example], Row]
     read: Callable[[Mapping[str, Any]], Example]
     array: bool = False
+    visuals: tuple[Visual, ...] = ("video",)  # what its rows can show; the first unless something else is asked for
+    write_frames: Callable[[Example], Row] | None = None  # where that differs
 
 
 def examples(row: Mapping[str, Any], *, rationales: bool = True) -> list[Example]:
@@ -74,10 +78,18 @@ def keyframe_path(run_id: str, frame_id: str) -> str:
     return f"keyframes/{run_id}/{frame_id.rpartition(':')[2]}.png"
 
 
-def to_rows(row: Mapping[str, Any], name: str, *, rationales: bool = True) -> list[Row]:
-    """An exported row in a trainer's format; raises ValueError where the format is unknown."""
-    write = format_of(name).write
-    return [write(example) for example in examples(row, rationales=rationales)]
+def to_rows(row: Mapping[str, Any], name: str, *, rationales: bool = True, visual: Visual | None = None) -> list[Row]:
+    """An exported row in a trainer's format; raises ValueError where the format is unknown or can't show `visual`."""
+    known = format_of(name)
+    if visual is not None and visual not in known.visuals:
+        raise ValueError(f"{name} shows {' or '.join(known.visuals)}, not {visual}.")
+    frames = known.write_frames if visual == "frames" else None
+    return [(frames or known.write)(example) for example in examples(row, rationales=rationales)]
+
+
+def media_of(row: Mapping[str, Any]) -> list[str]:
+    """The relative paths of all media that a trainer's row shows."""
+    return [*(row.get("images") or row.get("videos") or [row["video"]])]
 
 
 def from_row(row: Mapping[str, Any], name: str) -> Example:
@@ -98,10 +110,11 @@ def split_of(video_id: str, seed: int, validation_share: float) -> Split:
     return "validation" if int.from_bytes(digest[:8]) < validation_share * 2**64 else "train"
 
 
-def dataset_info(name: str, file_name: str) -> dict[str, Any]:
+def dataset_info(name: str, file_name: str, visual: Visual = "video") -> dict[str, Any]:
     """The entry in LLaMA-Factory's dataset_info.json for a file in the format `sharegpt`."""
     tags = {"role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant"}
-    columns = {"messages": "messages", "videos": "videos"}
+    media = "images" if visual == "frames" else "videos"
+    columns = {"messages": "messages", media: media}
     return {name: {"file_name": file_name, "formatting": "sharegpt", "columns": columns, "tags": tags}}
 
 
@@ -153,8 +166,17 @@ def _write_messages(e: Example) -> Row:
     return {"id": e.id, "messages": messages, "videos": [e.video]}
 
 
+def _write_frames(e: Example) -> Row:
+    shown = _IMAGE * len(e.images) + _asked(e)
+    messages = [{"role": "user", "content": shown}, {"role": "assistant", "content": e.target}]
+    return {"id": e.id, "messages": messages, "images": list(e.images)}
+
+
 def _read_messages(row: Mapping[str, Any]) -> Example:
     user, assistant = row["messages"]
+    if "images" in row:
+        part, question = _understood(user["content"].removeprefix(_IMAGE * len(row["images"])))
+        return Example(row["id"], part, question, assistant["content"], "", tuple(row["images"]))
     part, question = _understood(user["content"].removeprefix(_VIDEO))
     return Example(row["id"], part, question, assistant["content"], *row["videos"])
 
@@ -179,7 +201,7 @@ def _read_trl(row: Mapping[str, Any]) -> Example:
 FORMATS: Mapping[str, Format] = {
     "llava": Format(_write_llava, _read_llava, array=True),
     "videochat2": Format(_write_videochat2, _read_videochat2, array=True),
-    "sharegpt": Format(_write_messages, _read_messages),
-    "swift": Format(_write_messages, _read_messages),
-    "trl": Format(_write_trl, _read_trl),
+    "sharegpt": Format(_write_messages, _read_messages, visuals=("video", "frames"), write_frames=_write_frames),
+    "swift": Format(_write_messages, _read_messages, visuals=("video", "frames"), write_frames=_write_frames),
+    "trl": Format(_write_trl, _read_trl, visuals=("frames",)),
 }

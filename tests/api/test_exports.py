@@ -9,19 +9,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import httpx
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from datasets import load_dataset
 from neo4j import Driver
 
 from graphdb import jobs
-from model.rationale.formats import FORMATS, examples, from_row, split_of
+from model.rationale.formats import FORMATS, examples, from_row, keyframe_path, media_of, split_of, video_path
 from tests.api.conftest import Server
 from tests.api.test_cli import stsg
 from tests.api.test_problems import problem
 from tests.model.test_formats import sample
-from workers.storage import Storage, dataset_file, manifest_file
+from workers.storage import Storage, dataset_file, keyframe_file, manifest_file, video_file
 
 ROWS = [sample(f"vid_{number % 20}", number) for number in range(60)]
 SHARE, SEED = 0.3, 5
@@ -97,6 +99,7 @@ def test_parquet_holds_the_samples_and_is_built_once(server: Server, api: httpx.
     first = get(api, dataset, format="parquet")
     rows = pq.read_table(io.BytesIO(first.content)).to_pylist()
     assert [row.pop("video") for row in rows] == [f"videos/{row['video_id']}.mp4" for row in ROWS]
+    assert {row.pop(key) for row in rows for key in ("template", "blind")} == {None}  # nothing was done to these
     assert [row | {k: json.loads(row[k]) for k in ("path", "program")} for row in rows] == ROWS
     files = server.files()
     assert f"files/qra/{dataset}/exports/all.parquet" in files and not [f for f in files if f.startswith("scratch")]
@@ -144,3 +147,95 @@ def test_the_command_writes_what_is_asked_for(server: Server, dataset: str, tmp_
     rows = [json.loads(line) for line in file.read_text().splitlines()]
     assert [row["id"] for row in rows] == [row["id"] for row in of_split("train")]
     assert told["bytes"] == file.stat().st_size and told["dataset_info"][dataset]["file_name"] == "train.jsonl"
+
+
+@pytest.fixture
+def pictured(server: Server, dataset: str) -> Iterator[None]:
+    """The media that the rows name."""
+    files = Storage(server.settings.storage_url)
+    names = {keyframe_file(r["run_id"], k): k.encode() for r in ROWS for k in r["keyframes"]}
+    names |= {video_file(r["video_id"]): r["video_id"].encode() for r in ROWS}
+    png = cv2.imencode(".png", np.zeros((4, 4, 3), np.uint8))[1].tobytes()
+    for name, content in names.items():
+        files.write(name, png if name.endswith(".png") else content)
+    yield
+    for name in names:
+        files.delete(name)
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"format": "jsonl"},
+        {"format": "llava"},
+        {"format": "sharegpt", "visual": "frames"},
+        {"format": "trl"},
+        {"format": "hf"},
+    ],
+    ids=lambda w: w["format"],
+)
+def test_a_tar_holds_the_rows_and_what_they_name(
+    api: httpx.Client, dataset: str, pictured: None, wanted: dict[str, str]
+) -> None:
+    reply = get(api, dataset, media="tar", split="train", validation=SHARE, **wanted)
+    assert reply.status_code == 200 and int(reply.headers["content-length"]) == len(reply.content)
+    assert reply.content == get(api, dataset, media="tar", split="train", validation=SHARE, **wanted).content
+    with tarfile.open(fileobj=io.BytesIO(reply.content)) as tar:
+        held = {m.name.removeprefix(f"{dataset}/"): tar.extractfile(m).read() for m in tar}  # type: ignore[union-attr]
+    media = {name for name in held if name.startswith(("videos/", "keyframes/"))}
+    rows = of_split("train")
+    frames = {keyframe_path(r["run_id"], k) for r in rows for k in r["keyframes"]}
+    videos = {video_path(r["video_id"]) for r in rows}
+    assert media == (frames if wanted["format"] == "trl" or "visual" in wanted else videos)
+    if wanted["format"] in FORMATS:
+        [text] = [content for name, content in held.items() if name.startswith("rows.")]
+        made = json.loads(text) if FORMATS[wanted["format"]].array else list(map(json.loads, text.splitlines()))
+        assert {path for row in made for path in media_of(row)} == media
+
+
+def test_pictures_lie_in_the_rows_where_they_are_wanted(
+    api: httpx.Client, dataset: str, pictured: None, tmp_path: Path
+) -> None:
+    with tarfile.open(
+        fileobj=io.BytesIO(get(api, dataset, format="hf", media="embedded", validation=SHARE).content)
+    ) as tar:
+        tar.extractall(tmp_path, filter="data")
+    opened = load_dataset(str(tmp_path / dataset), cache_dir=str(tmp_path / "cache"))
+    first = opened["train"][0]
+    assert [image.size for image in first["images"]] == [(4, 4)] * len(first["keyframes"]) and first["keyframes"]
+    plain = pq.read_table(io.BytesIO(get(api, dataset, format="parquet", media="embedded").content))
+    assert plain.num_rows == len(ROWS) and plain["images"][0][0]["bytes"].as_py().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    "wanted", [{"format": "trl", "media": "tar"}, {"format": "parquet", "media": "embedded"}], ids=["tar", "embedded"]
+)
+def test_media_that_are_gone_are_told_before_anything_is_sent(
+    server: Server, api: httpx.Client, dataset: str, wanted: dict[str, str]
+) -> None:
+    before = server.files()
+    found = problem(get(api, dataset, split="validation", validation=0.97, **wanted), 409, "media_gone")
+    assert "more" in found["detail"] or "keyframes" in found["detail"] or "run_" in found["detail"]
+    assert server.files() == before
+
+
+def test_statistics_count_the_rows_and_are_made_once(server: Server, api: httpx.Client, dataset: str) -> None:
+    told = api.get(f"/v1/qra-datasets/{dataset}/statistics", params={"validation": SHARE}).json()
+    assert (told["count"], told["videos"]) == (len(ROWS), 20)
+    assert told["by_split"] == {s: len(of_split(s)) for s in ("train", "validation")}
+    assert sum(n for most in told["answers"].values() for n in most.values()) <= len(ROWS)
+    assert told["by_steps"] == {"2": len(ROWS)} or sum(told["by_steps"].values()) == len(ROWS)
+    shown = stsg("qra", "statistics", dataset, STSG_API_URL=server.url)
+    assert shown.returncode == 0 and f"{len(ROWS)} samples of 20 videos" in shown.stdout
+
+
+def test_pages_of_rows_follow_each_other(api: httpx.Client, dataset: str) -> None:
+    seen: list[str] = []
+    while True:
+        page = api.get(
+            f"/v1/qra-datasets/{dataset}/rows", params={"limit": 25} | ({"after": seen[-1]} if seen else {})
+        ).json()
+        seen += [row["id"] for row in page["data"]]
+        if not page["has_more"]:
+            break
+    assert seen == [row["id"] for row in ROWS]
