@@ -29,7 +29,10 @@ def test_every_answer_follows_from_the_true_graph_and_ends_its_rationale(split: 
 def test_each_world_has_as_good_as_all_questions_of_each_stratum_and_few_can_be_guessed(split: str) -> None:
     items = world.benchmark(split).items  # type: ignore[arg-type]
     prior = world.benchmark(split).prior  # type: ignore[arg-type]
-    assert set(Counter((i.video_id, stratum(i.steps)) for i in items).values()) <= {world.PER_WORLD, world.PER_WORLD - 1}
+    assert set(Counter((i.video_id, stratum(i.steps)) for i in items).values()) <= {
+        world.PER_WORLD,
+        world.PER_WORLD - 1,
+    }
     assert 1795 <= len({i.id for i in items}) == len(items) <= 200 * len(STRATA) * world.PER_WORLD
     assert {i.steps for i in items} == {1, 2, 3, 4, 5}
     for part in STRATA:
