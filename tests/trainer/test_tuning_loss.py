@@ -102,7 +102,7 @@ def test_a_class_that_takes_no_mask_of_its_own_is_run_in_two_passes(tmp_path: Pa
     trainer.settle_sharing()
     assert not trainer.shared
     [event] = [e for e in read_lines(tmp_path / "f" / "events.jsonl") if e["event"] == "shared_prefix_off"]
-    assert event["level"] == "warning" and "differs" in event["message"]
+    assert event["level"] == "warn" and "differs" in event["message"]
     trainer.train()
     assert len(losses(tmp_path / "f")) == 2
 
