@@ -71,7 +71,7 @@ def step_mix(rows: Sequence[Row], mix: Mapping[int, float], size: int, seed: int
         TuningError: there are too few rows of some number of steps.
     """
     by_steps = _by_steps(rows)
-    ends = [0]
+    ends = [0.0]
     for share in mix.values():
         ends.append(ends[-1] + share)
     counts = {
