@@ -43,7 +43,9 @@ class Validation:
                 self._stop.check()
             part = own[at : at + _AT_ONCE]
             for sample, reply in zip(part, model.answer([self._request(s) for s in part]), strict=True):
-                counts[kinds.index(sample.steps)] += torch.tensor([1.0, correct(reply.text, sample.answer)])
+                counts[kinds.index(sample.steps)] += torch.tensor(
+                    [1.0, correct(reply.text, sample.answer, sample.options)]
+                )
         told = accelerator.reduce(counts, "sum").tolist()
         return {str(k): {"count": int(n), "correct": int(right)} for k, (n, right) in zip(kinds, told, strict=True)}
 
