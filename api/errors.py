@@ -101,6 +101,7 @@ LISTS = {
     "fine_tuning_job": "GET /v1/fine_tuning/jobs",
     "model": "GET /v1/models",
     "file": "GET /v1/files",
+    "evaluation": "GET /v1/evaluations",
 }
 
 _REMEDIES = {

@@ -18,7 +18,7 @@ from graphdb.connection import read, write
 from graphdb.cypher import cypher
 
 State = Literal["queued", "running", "succeeded", "failed", "cancelled", "paused"]
-Label = Literal["Run", "QraDataset", "Tuning", "DryRun"]
+Label = Literal["Run", "QraDataset", "Evaluation", "Tuning", "DryRun"]
 FINAL: tuple[State, ...] = ("succeeded", "failed", "cancelled")
 _JSON = ("params", "result", "error", "progress")  # stored as text: Neo4j has no nested values
 _AFRESH: dict[str, Any] = {

@@ -1,28 +1,37 @@
 """Folders as a training finds them, made of the rendered world."""
 
 import json
-import subprocess
+import multiprocessing
+import os
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+import torch
 from PIL import Image as Pillow
 
+from trainer.tuning.journal import Journal
+from trainer.tuning.run import read_spec, run
+from trainer.tuning.sft import RationaleTrainer
 from trainer.tuning.spec import TuningSpec
+from trainer.tuning.start import build_trainer
+from trainer.tuning.stop import Stop
 from trainer.world.render import frame
 from trainer.world.scene import Scene
 
 TINY = "model/checkpoints/tiny"
 
 
-def make_folder(folder: Path, rows: int = 6, *, held: int = 0, **spec: Any) -> Path:
+def make_folder(folder: Path, rows: int = 6, *, held: int = 0, base: str = TINY, **spec: Any) -> Path:
     """A folder of a training on the tiny model: half of the rows take one step, half two."""
     (folder / "pictures").mkdir(parents=True)
     made = [_row(folder, n) for n in range(rows + held)]
     write_rows(folder / "train.jsonl", made[:rows])
     write_rows(folder / "validation.jsonl", made[rows:])
-    fast = {"base": TINY, "batch": 2, "learning_rate": 1e-3, "save_every": 2, "epochs": 2, "warmup": 0.0}
+    fast = {"base": base, "batch": 2, "learning_rate": 1e-3, "save_every": 2, "epochs": 2, "warmup": 0.0}
     (folder / "spec.json").write_text(json.dumps(TuningSpec.from_dict(fast | spec).to_dict()))
     return folder
 
@@ -58,10 +67,51 @@ def read_lines(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text().splitlines()]
 
 
-def start(folder: Path, **environment: str) -> subprocess.Popen[bytes]:
-    """The process of a training, on one thread as every training of these tests."""
-    import os
+def build(folder: Path) -> RationaleTrainer:
+    """The trainer of a folder, in this process."""
+    return build_trainer(read_spec(folder), folder, None, Journal(folder, first=True), Stop(folder))
 
-    command = [sys.executable, "-m", "trainer.tuning", str(folder)]
-    given: Mapping[str, str] = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
-    return subprocess.Popen(command, env=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+def losses(folder: Path) -> list[dict[str, Any]]:
+    """Every step's figures."""
+    return [row for row in read_lines(folder / "metrics.jsonl") if "loss" in row]
+
+
+def start(folder: Path, target: Callable[..., None] | None = None, **environment: str) -> BaseProcess:
+    """A process of a training, as `python -m trainer.tuning` is one, without its imports' time."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["trainer.tuning.start"])
+    process = context.Process(target=target or train, args=(folder,), kwargs=environment)
+    process.start()
+    return process
+
+
+def train(folder: Path, **environment: str) -> None:
+    """What the process does."""
+    os.environ.update(environment)
+    torch.set_num_threads(1)
+    sys.exit(run(folder))
+
+
+def done(process: BaseProcess, seconds: float = 120) -> int | None:
+    """The exit code, once it ended."""
+    process.join(seconds)
+    return process.exitcode
+
+
+def wait_for_step(folder: Path, step: int) -> None:
+    """Until a step is done."""
+    end = time.monotonic() + 120
+    while not ((folder / "metrics.jsonl").is_file() and [r for r in losses(folder) if r["step"] >= step]):
+        assert time.monotonic() < end and not (folder / "result.json").is_file()
+        time.sleep(0.02)
+
+
+def result(folder: Path) -> dict[str, Any]:
+    """How a training ended."""
+    return json.loads((folder / "result.json").read_text())
+
+
+def weights(folder: Path) -> bytes:
+    """The weights of a checkpoint, as they lie on the disk."""
+    return (folder / "model.safetensors").read_bytes()

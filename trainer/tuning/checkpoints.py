@@ -85,7 +85,9 @@ def guarded(part: Path, write: Callable[[], None]) -> None:
     except Exception as e:
         shutil.rmtree(part, ignore_errors=True)
         free = shutil.disk_usage(part.parent).free
-        numbers = [getattr(e, "errno", None), *map(int, re.findall(r"os error (\d+)", str(e)))]
+        told = f"{e} {e.__context__}"  # torch hides the system's error behind its own; safetensors tells it in its text
+        numbers = [getattr(e, "errno", None), getattr(e.__context__, "errno", None)]
+        numbers += map(int, re.findall(r"os error (\d+)", told))
         remedy = "The checkpoint before it is whole; make room and start again."
         if any(n in _FULL for n in numbers) or free < 2**20:
             detail = f"There is no room for a checkpoint: {free // 2**20} MiB are free. {e}."

@@ -67,7 +67,7 @@ class RationaleTrainer(SFTTrainer):  # type: ignore[misc]
         reason = shared_prefix.why_not(self.tuned.network) or self._difference(sample)
         if reason is not None:
             self.shared = False
-            self.journal.event("shared_prefix_off", f"Rows don't share their prefixes: {reason}.", level="warning")
+            self.journal.event("shared_prefix_off", f"Rows don't share their prefixes: {reason}.", level="warn")
 
     def _difference(self, sample: Sample) -> str | None:
         try:
@@ -147,8 +147,10 @@ class RationaleTrainer(SFTTrainer):  # type: ignore[misc]
         state = part / checkpoints.STATE
         state.mkdir(exist_ok=True)
         self._save_rng_state(str(state))
-        self._save_optimizer_and_scheduler(str(state))
         if self.is_world_process_zero():
+            for name, kept in (("optimizer.pt", self.optimizer), ("scheduler.pt", self.lr_scheduler)):
+                with (state / name).open("wb") as file:  # given a path, torch would not say why it can't write
+                    torch.save(kept.state_dict(), file)
             save_network(self.tuned, part)
             save_adapters(self.tuned, state)
             self.state.save_to_json(str(state / "trainer_state.json"))
@@ -180,7 +182,7 @@ class _Steps(TrainerCallback):  # type: ignore[misc]
 
     def __init__(self, trainer: RationaleTrainer) -> None:
         self._trainer = trainer
-        self._since = self._began = 0.0
+        self._since = self._began = self._rate = 0.0
         self._first = 0
 
     def on_train_begin(self, _args: Any, state: Any, *_: Any, **__: Any) -> None:
@@ -190,6 +192,7 @@ class _Steps(TrainerCallback):  # type: ignore[misc]
 
     def on_step_begin(self, *_: Any, **__: Any) -> None:
         self._trainer.random_state = _random()
+        self._rate = self._trainer._get_learning_rate()
 
     def on_step_end(self, _args: Any, state: Any, control: Any, **_: Any) -> None:
         trainer, spec, step = self._trainer, self._trainer.spec, state.global_step
@@ -215,7 +218,7 @@ class _Steps(TrainerCallback):  # type: ignore[misc]
                 "loss": answer + trainer.spec.lambda_rationale * rationale,
                 "loss_answer": answer,
                 "loss_rationale": rationale,
-                "learning_rate": trainer._get_learning_rate(),
+                "learning_rate": self._rate,
                 "tokens_per_second": tokens / max(now - self._since, 1e-9),
                 "eta_seconds": (now - self._began) / (step - self._first) * (total - step),
             }

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from transformers.utils import logging
+
 from trainer.tuning import checkpoints
 from trainer.tuning.data import read_samples, training_samples
 from trainer.tuning.journal import Journal
@@ -20,6 +22,7 @@ def build_trainer(
     Raises:
         TuningError: rows or a base that can't be used.
     """
+    logging.disable_progress_bar()
     samples = training_samples(spec, folder)
     held = read_samples(folder, "validation.jsonl", spec.frames)
     journal.total = spec.steps(len(samples))

@@ -1,0 +1,213 @@
+"""The loss is the paper's (STEP Sec. 3.2), however a step is cut up and whether or not rows share their prefixes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from datasets import Dataset, Image, List
+from PIL import Image as Pillow
+from trl import SFTConfig, SFTTrainer
+
+from model.backends.hf import HuggingFaceVideoLLM
+from model.rationale.formats import instructed, to_rows
+from model.video_llm import Request
+from tests.trainer.tuning_folders import build, losses, make_folder, read_lines, write_rows
+from trainer.conformance.checkpoints import FAMILIES
+from trainer.conformance.checkpoints import build as build_random
+from trainer.tuning.collate import collate, keyframes
+from trainer.tuning.data import order
+from trainer.tuning.networks import save_finished
+from trainer.tuning.sft import RationaleTrainer
+
+GOLDEN = [13.859050, 13.692924, 11.550809, 10.219536]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Random checkpoints of every class that is promised to work."""
+    root = tmp_path_factory.mktemp("bases")
+    for n, family in enumerate(FAMILIES):
+        build_random(family, root / str(n))
+    return {family.name: str(root / str(n)) for n, family in enumerate(FAMILIES)}
+
+
+def state(trainer: RationaleTrainer) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in trainer.tuned.network.state_dict().items()}
+
+
+def part_losses(trainer: RationaleTrainer, *, shared: bool) -> Any:
+    encoded = [trainer.encoder.encode(s) for s in trainer.samples]
+    trainer.model.zero_grad()
+    found = trainer._losses(trainer.model, collate(encoded, 0, shared=shared), shared=shared)
+    found.total.backward()
+    return found, {n: p.grad.clone() for n, p in trainer.model.named_parameters() if p.grad is not None}
+
+
+def test_the_loss_is_the_formula_of_the_paper_by_hand(tmp_path: Path, bases: dict[str, str]) -> None:
+    folder = make_folder(tmp_path / "f", 3, base=bases["Qwen3-VL"], batch=3, lambda_rationale=0.7)
+    trainer = build(folder)
+    found, _ = part_losses(trainer, shared=trainer.shared)
+    processor, network, spec = trainer.tuned.processor, trainer.tuned.network.eval(), trainer.spec
+
+    def nll(sample: Any, instruction: str, target: str) -> torch.Tensor:
+        """l(f(x, q, i), target), with nothing but the stock processor and the network's logits."""
+        text = {"type": "text", "text": instructed(sample.question, instruction)}
+        messages = [{"role": "user", "content": [{"type": "image"}] * len(sample.frames) + [text]}]
+        prompt = processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        messages.append({"role": "assistant", "content": [{"type": "text", "text": target}]})
+        whole = processor.apply_chat_template(messages, tokenize=False)
+        images = [Pillow.open(f) for f in sample.frames]
+        said = processor.tokenizer(whole.removeprefix(prompt), add_special_tokens=False)["input_ids"]
+        inputs = processor(text=[whole], images=[images], return_tensors="pt")
+        assert inputs["input_ids"][0, -len(said) :].tolist() == said
+        with torch.no_grad():
+            logits = network(**inputs).logits[0, -len(said) - 1 : -1]
+        return -logits.log_softmax(-1)[range(len(said)), said].mean()
+
+    answers = [nll(s, spec.instruction_answer, s.answer) for s in trainer.samples]
+    rationales = [nll(s, spec.instruction_rationale, s.rationale) for s in trainer.samples]
+    assert float(found.answer) == pytest.approx(float(sum(answers)) / 3, rel=1e-5)
+    assert float(found.rationale) == pytest.approx(float(sum(rationales)) / 3, rel=1e-5)
+    assert float(found.total) == pytest.approx(float(sum(answers) + 0.7 * sum(rationales)) / 3, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", [family.name for family in FAMILIES])
+def test_rows_that_share_their_prefix_have_the_loss_and_gradients_of_two_passes(
+    name: str, tmp_path: Path, bases: dict[str, str]
+) -> None:
+    trainer = build(make_folder(tmp_path / "f", 2, base=bases[name], frames=4))
+    assert trainer.shared
+    (one, gradients), (two, others) = (part_losses(trainer, shared=shared) for shared in (True, False))
+    for kind in ("total", "answer", "rationale"):
+        assert float(getattr(one, kind)) == pytest.approx(float(getattr(two, kind)), rel=1e-5)
+    assert gradients.keys() == others.keys()
+    most = max(float(g.abs().max()) for g in others.values())
+    for key, gradient in gradients.items():
+        torch.testing.assert_close(gradient, others[key], rtol=1e-3, atol=1e-5 * most, msg=key)
+
+
+def test_a_class_that_takes_no_mask_of_its_own_is_run_in_two_passes(tmp_path: Path) -> None:
+    trainer = build(make_folder(tmp_path / "f", 2))
+    trainer.tuned.network.set_attn_implementation("eager")
+    trainer.settle_sharing()
+    assert trainer.shared  # eager attention adds the mask instead
+    trainer.tuned.network.get_decoder().register_forward_pre_hook(_mask_by_itself, with_kwargs=True)
+    trainer.settle_sharing()
+    assert not trainer.shared
+    [event] = [e for e in read_lines(tmp_path / "f" / "events.jsonl") if e["event"] == "shared_prefix_off"]
+    assert event["level"] == "warn" and "differs" in event["message"]
+    trainer.train()
+    assert len(losses(tmp_path / "f")) == 2
+
+
+def _mask_by_itself(_module: Any, given: Any, named: dict[str, Any]) -> Any:
+    return given, named | {"attention_mask": None}
+
+
+def test_lambda_0_is_the_training_on_answers_bit_for_bit(tmp_path: Path, bases: dict[str, str]) -> None:
+    trained = []
+    for name, spec in (("zero", {"lambda_rationale": 0}), ("free", {"recipe": "rationale_free"}), ("none", {})):
+        folder = make_folder(tmp_path / name, 4, base=bases["Qwen3-VL"], frames=2, epochs=1, **spec)
+        if name == "none":
+            rows = [row | {"rationale": []} for row in read_lines(folder / "train.jsonl")]
+            write_rows(folder / "train.jsonl", rows)
+        trainer = build(folder)
+        trainer.train()
+        trained.append(state(trainer))
+        assert all(row["loss_rationale"] == 0 and row["loss"] == row["loss_answer"] for row in losses(folder))
+    for other in trained[1:]:
+        assert all(torch.equal(value, other[name]) for name, value in trained[0].items())
+
+
+def test_a_step_is_the_same_in_one_part_and_in_eight(tmp_path: Path, bases: dict[str, str]) -> None:
+    fixed = {"base": bases["Qwen3-VL"], "frames": 2, "batch": 8, "schedule": "constant", "save_every": 9}
+    for accumulation in (1, 8):
+        build(make_folder(tmp_path / str(accumulation), 12, accumulation=accumulation, **fixed)).train()
+    one, eight = (losses(tmp_path / name) for name in ("1", "8"))
+    assert len(one) == 3
+    for kind in ("loss", "loss_answer", "loss_rationale"):
+        assert one[0][kind] == pytest.approx(eight[0][kind], rel=1e-6)
+        assert [r[kind] for r in one] == pytest.approx([r[kind] for r in eight], rel=1e-4)
+
+
+def test_the_loss_falls_as_it_always_did(tmp_path: Path, bases: dict[str, str]) -> None:
+    """Golden: a random Qwen3-VL on pictures of one colour each."""
+    folder = make_folder(tmp_path / "f", 4, base=bases["Qwen3-VL"], frames=2, schedule="linear", warmup=0.25)
+    rows = read_lines(folder / "train.jsonl")
+    for n, row in enumerate(rows):
+        row |= {"question": f"What is {n}?", "answer": f"Thing {n}.", "rationale": [f"{n} is", "a thing"]}
+        for k, name in enumerate(row["frames"]):
+            Pillow.new("RGB", (64, 64), (50 * n, 40 * k, 99)).save(folder / name)
+    write_rows(folder / "train.jsonl", rows)
+    build(folder).train()
+    assert [row["loss"] for row in losses(folder)] == pytest.approx(GOLDEN, rel=1e-3)
+    assert [row["learning_rate"] for row in losses(folder)] == pytest.approx([0, 1e-3, 2e-3 / 3, 1e-3 / 3])
+
+
+def test_an_exported_data_set_trains_in_plain_trl_to_the_same_loss_on_answers(
+    tmp_path: Path, bases: dict[str, str]
+) -> None:
+    fixed = {"schedule": "constant", "batch": 1, "epochs": 1, "lambda_rationale": 0}
+    folder = make_folder(tmp_path / "f", 4, base=bases["Qwen3-VL"], **fixed)
+    ours = build(folder)
+    network, processor = ours.tuned.network, ours.tuned.processor
+    before = state(ours)
+    ours.train()
+
+    exported = []
+    for row in read_lines(folder / "train.jsonl"):
+        [written] = to_rows(row | {"run_id": "run_1", "keyframes": []}, "trl", rationales=False)
+        exported.append(written | {"images": [str(folder / name) for name in row["frames"]]})
+    data = Dataset.from_list([exported[i] for i in order(4, 4, 0)]).cast_column("images", List(Image()))
+    network.load_state_dict(before)
+    plain = SFTConfig(
+        output_dir=str(tmp_path / "plain"),
+        per_device_train_batch_size=1,
+        num_train_epochs=1,
+        learning_rate=1e-3,
+        lr_scheduler_type="constant",
+        optim="adamw_torch",
+        train_sampling_strategy="sequential",
+        max_length=None,
+        activation_checkpointing=False,
+        logging_steps=1,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        use_cpu=True,
+        bf16=False,
+    )
+    theirs = SFTTrainer(model=network, args=plain, train_dataset=data, processing_class=processor)
+    theirs.train()
+    told = [row["loss"] for row in theirs.state.log_history if "loss" in row]
+    assert told == pytest.approx([row["loss"] for row in losses(folder)], rel=1e-3)
+
+
+def test_adapters_train_merge_and_load_as_an_ordinary_checkpoint(tmp_path: Path) -> None:
+    lora = {"rank": 4, "dropout": 0.0, "targets": ["q_proj", "v_proj"]}
+    folder = make_folder(tmp_path / "f", 4, lora=lora, learning_rate=1e-2, epochs=1, gradient_checkpointing=True)
+    trainer = build(folder)
+    before = state(trainer)
+    trainer.train()
+    after = state(trainer)
+    changed = {n for n in before if not torch.equal(before[n], after[n])}
+    assert changed and all("lora_" in name for name in changed)
+
+    checkpoint = folder / "checkpoints" / "step-000002"
+    frames = keyframes(trainer.samples[0])
+    request = Request("t", "What is the action?", frames, {}, ("still", "moving left"))
+    held = HuggingFaceVideoLLM.holding(trainer.tuned.network.eval(), trainer.tuned.processor, trainer.tuned.ways)
+    [wanted] = held.answer([request])
+    save_finished(trainer.tuned, folder / "model")
+    for place, close in ((checkpoint, 1e-4), (folder / "model", 2e-2)):  # the finished one in 16 bits, as its base
+        loaded = HuggingFaceVideoLLM(str(place))
+        [reply] = loaded.answer([request])
+        assert loaded.prompt_set == "compact" and reply.scores == pytest.approx(wanted.scores, abs=close)
+    assert json.loads((folder / "model" / "config.json").read_text())["dtype"] == "float16"

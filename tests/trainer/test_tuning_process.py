@@ -1,0 +1,165 @@
+"""A training's process: what it leaves in its folder, and that no death, signal or full disk loses anything."""
+
+import json
+import os
+import resource
+import signal
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import trainer.tuning.sft as sft
+from model.backends import open_video_llm
+from tests.trainer.tuning_folders import (
+    done,
+    losses,
+    make_folder,
+    read_lines,
+    result,
+    start,
+    train,
+    wait_for_step,
+    weights,
+)
+from trainer.tuning import checkpoints
+from trainer.tuning.__main__ import main
+
+DISTURBED: dict[str, Any] = {"rows": 7, "epochs": 2, "batch": 2, "accumulation": 2, "save_every": 2}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = make_folder(tmp_path_factory.mktemp("undisturbed") / "f", held=3, **DISTURBED)
+    assert done(start(folder)) == 0
+    return folder
+
+
+def test_a_training_leaves_its_model_metrics_and_result(undisturbed: Path) -> None:
+    ended = result(undisturbed)
+    assert ended["state"] == "succeeded" and ended["error"] is None and ended["model"] == "model"
+    assert (ended["step"], ended["total"]) == (7, 7) and ended["metrics"]["loss"] < losses(undisturbed)[0]["loss"]
+    for row in losses(undisturbed):
+        assert row["loss"] == pytest.approx(row["loss_answer"] + row["loss_rationale"])
+        assert row["tokens_per_second"] > 0 and row["eta_seconds"] >= 0
+    validated = [row for row in read_lines(undisturbed / "metrics.jsonl") if "validation" in row]
+    assert [row["step"] for row in validated] == [2, 4, 6, 7]
+    assert all({k: v["count"] for k, v in row["validation"].items()} == {"1": 1, "2": 2} for row in validated)
+    beat = json.loads((undisturbed / "heartbeat.json").read_text())
+    assert beat.keys() == {"pid", "started", "step", "total"} and abs(time.time() - beat["started"]) < 3600
+    saved = sorted((undisturbed / "checkpoints").iterdir())
+    assert [c.name for c in saved] == [f"step-00000{n}" for n in (2, 4, 6, 7)]
+    assert [(c / "trainer").is_dir() for c in saved] == [False, False, True, True]
+    for place in (saved[0], undisturbed / "model"):
+        assert open_video_llm(f"hf:{place}").prompt_set == "compact"
+    before = weights(undisturbed / "model")
+    assert done(start(undisturbed)) == 0 and weights(undisturbed / "model") == before
+
+
+def test_killed_mid_epoch_it_goes_on_to_the_same_weights(tmp_path: Path) -> None:
+    """With everything that draws at random: adapters, their dropout, and an order of samples."""
+    spec = DISTURBED | {"lora": {"rank": 2, "dropout": 0.3}}
+    whole, killed = make_folder(tmp_path / "whole", **spec), make_folder(tmp_path / "killed", **spec)
+    assert done(start(whole)) == 0
+    process = start(killed)
+    wait_for_step(killed, 5)
+    process.kill()
+    done(process)
+    half = killed / "checkpoints" / "step-000099"  # what a process leaves that dies while it writes
+    half.mkdir()
+    (half / "model.safetensors").write_bytes(b"half")
+    assert not (killed / "result.json").exists()
+    assert done(start(killed)) == 0
+    assert weights(killed / "model") == weights(whole / "model")
+    last = [[r["loss"] for r in losses(folder) if r["step"] == 7][-1] for folder in (whole, killed)]
+    assert last[0] == last[1]
+
+
+def test_a_signal_stops_it_at_once_and_a_full_disk_loses_nothing(tmp_path: Path, undisturbed: Path) -> None:
+    folder = make_folder(tmp_path / "f", held=3, **DISTURBED)
+    process = start(folder)
+    wait_for_step(folder, 3)
+    (folder / "stop.json").write_text('{"state": "paused"}')
+    since = time.monotonic()
+    os.kill(process.pid or 0, signal.SIGTERM)
+    assert done(process) == 0 and time.monotonic() - since < 5
+    ended = result(folder)
+    assert ended["state"] == "paused" and ended["error"] is None and ended["step"] >= 3
+    assert open_video_llm(f"hf:{folder / ended['model']}").prompt_set == "compact"
+
+    assert done(start(folder, train_on_little_disk)) == 1
+    full = result(folder)
+    assert full["state"] == "failed" and full["error"]["code"] == "disk_full" and "MiB" in full["error"]["detail"]
+    assert full["model"] == ended["model"] and checkpoints.newest(folder) == folder / ended["model"]
+    assert not list(folder.rglob("*.part"))
+
+    assert done(start(folder)) == 0
+    assert weights(folder / "model") == weights(undisturbed / "model")
+
+
+def train_on_little_disk(folder: Path) -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20))
+    train(folder)
+
+
+def test_a_loss_that_is_no_number_stops_it_at_the_last_good_checkpoint(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path / "f")
+    assert done(start(folder, train_into_nothing)) == 1
+    ended = result(folder)
+    assert ended["error"]["code"] == "loss_not_finite" and "step 4" in ended["error"]["detail"]
+    assert "learning_rate" in ended["error"]["remedy"] and ended["model"] == "checkpoints/step-000002"
+    assert [e["level"] for e in read_lines(folder / "events.jsonl") if e["event"] == "failed"] == ["error"]
+
+
+def train_into_nothing(folder: Path) -> None:
+    """A device that gives no number from the fourth step on."""
+    step_losses, calls = sft.step_losses, iter(range(100))
+
+    def broken(*given: Any, **named: Any) -> Any:
+        found = step_losses(*given, **named)
+        return found if next(calls) < 5 else type(found)(found.total * torch.nan, found.answer, found.rationale)
+
+    sft.step_losses = broken
+    train(folder)
+
+
+def test_two_processes_give_what_one_gives(tmp_path: Path) -> None:
+    fixed = {"rows": 6, "held": 3, "batch": 4, "save_every": 3, "schedule": "constant"}
+    one, two = make_folder(tmp_path / "one", **fixed), make_folder(tmp_path / "two", processes=2, **fixed)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    where = {
+        "WORLD_SIZE": "2",
+        "OMP_NUM_THREADS": "1",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": port,
+        "GLOO_SOCKET_IFNAME": "lo",
+    }
+    both = [start(two, RANK=str(n), LOCAL_RANK=str(n), ACCELERATE_USE_CPU="true", **where) for n in (0, 1)]
+    assert [done(p) for p in both] == [0, 0] and done(start(one)) == 0
+    for kind in ("loss", "loss_answer", "loss_rationale"):
+        assert [r[kind] for r in losses(one)] == pytest.approx([r[kind] for r in losses(two)], rel=1e-4)
+    assert [r["step"] for r in losses(two)] == [1, 2, 3]
+    told = [[r["validation"] for r in read_lines(f / "metrics.jsonl") if "validation" in r] for f in (one, two)]
+    assert told[0] == told[1] != []
+
+
+def test_a_dry_run_tells_what_it_takes_and_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make_folder(tmp_path / "f", lora={"rank": 2})
+    before = sorted(folder.rglob("*"))
+    monkeypatch.setattr("sys.argv", ["tuning", str(folder), "--dry-run"])
+    assert main() == 0
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    tokens = told["tokens_per_sample"]
+    assert told["samples"] == told["steps"] == 6 and 0 < tokens["min"] <= tokens["mean"] <= tokens["max"]
+    assert 0 < told["parameters_trained"] < told["parameters"] / 10 and told["memory_bytes"] > 2**20
+    assert told["seconds"] == pytest.approx(6 * told["seconds_per_step"]) and sorted(folder.rglob("*")) == before
+    (folder / "spec.json").write_text('{"base": "nowhere/at/all"}')
+    assert main() == 1
+    error = json.loads(capsys.readouterr().out.splitlines()[-1])["error"]
+    assert error["code"] == "unknown_base" and error["field"] == "base"
