@@ -11,19 +11,7 @@ from api import errors
 from api.auth import Gate, check_binding, require_token
 from api.body import BodyGuard
 from api.metrics import MeasureRequests, Metrics
-from api.routes import (
-    evaluations,
-    evidence,
-    files,
-    fine_tuning,
-    graphs,
-    health,
-    models,
-    neo4j,
-    qra,
-    runs,
-    videos,
-)
+from api.routes import evaluations, evidence, files, fine_tuning, graphs, health, models, neo4j, qra, runs, videos
 from workers.runtime import open_service
 from workers.settings import Settings
 from workers.settings import settings as own_settings

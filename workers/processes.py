@@ -114,15 +114,13 @@ def _command_of(pid: int) -> str:
 
 
 def command(folder: Path, processes: int = 1, *, dry_run: bool = False) -> list[str]:
-    """The command line of a training; several processes are started by Accelerate."""
-    start = [sys.executable]
-    if processes > 1:
-        start += ["-m", "accelerate.commands.launch", "--num_processes", str(processes), "--num_machines", "1"]
-        start += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
-        start += [] if Path("/dev/nvidiactl").exists() else ["--cpu"]
-        start += ["--module"]
-    else:
-        start += ["-m"]
+    """The command line of a training; several processes are started by Accelerate, and without a GPU by what it starts."""
+    start = [sys.executable, "-m"]
+    if processes > 1 and Path("/dev/nvidiactl").exists():
+        start += ["accelerate.commands.launch", "--multi_gpu", "--num_processes", str(processes), "--num_machines", "1"]
+        start += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0", "--module"]
+    elif processes > 1:  # `accelerate launch` knows of no processes on one machine's CPU
+        start += ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "--module"]
     return [*start, "trainer.tuning", str(folder), *(["--dry-run"] if dry_run else [])]
 
 

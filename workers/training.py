@@ -22,12 +22,13 @@ from graphdb.jobs import Job, Lease, LeaseLost, State
 from workers import models, processes
 from workers.processes import TrainingProcess, read_json
 from workers.runtime import Service
-from workers.storage import tuning_file
+from workers.storage import model_folder, tuning_file
 from workers.training_folder import JobError, folder_of, prepare
 
 log = logging.getLogger(__name__)
 ENDING = threading.Event()  # set while this worker shuts down
 TICK = 0.3
+_STATE = "trainer"  # the part of a checkpoint that only a training that goes on needs
 _STOP_SECONDS = 60.0  # a large checkpoint may take its time
 _HOST = os.uname().nodename
 _EVENTS = 1000  # rows of metrics that a job keeps as events, about
@@ -38,7 +39,7 @@ def rehearse(service: Service, lease: Lease, job: Job, _lost: threading.Event) -
     folder = folder_of(service, job["id"])
     try:
         prepare(service, job, folder)
-        command = processes.command(folder, dry_run=True)
+        command = processes.command(folder, job["params"]["spec"].get("processes", 1), dry_run=True)
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
         report = _last_json(done.stdout)
         if done.returncode or report is None:
@@ -71,14 +72,14 @@ def train(service: Service, lease: Lease, job: Job, lost: threading.Event) -> No
 
 
 def tidy(service: Service) -> None:
-    """Stop trainings on this machine that another has taken over or nobody wants, and drop folders of jobs that are gone."""
+    """Stop trainings on this machine that another has taken over, or that have ended in the record."""
     for folder in (service.settings.home.absolute() / "tuning").glob("ft*-*"):
         job, process = jobs.get(service.driver, folder.name), TrainingProcess(folder)
-        ours = job is not None and job["state"] in ("queued", "running") and job.get("host") in (None, _HOST)
+        if job is None:
+            continue  # of another database
+        ours = job["state"] in ("queued", "running") and job.get("host") in (None, _HOST)
         if not ours and process.alive():
             process.stop(None)
-        elif job is None:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 class Watch:
@@ -90,6 +91,7 @@ class Watch:
         self.process = TrainingProcess(self.folder)
         self.offsets = {name: int(job.get(f"{name}_at") or 0) for name in ("metrics", "events")}
         self.published: set[str] = set()
+        self.thin: set[str] = set()  # those of them that nobody can go on from
         self.noted_step = -_EVENTS
         self.asked: State | None = None
         self.asked_at = 0.0
@@ -211,6 +213,15 @@ class Watch:
         for name in self.published - there:
             self.published.discard(name)
             self.pool.submit(models.delete, self.service.driver, self.service.storage, self._checkpoint_id(name))
+        for name in sorted(self.published & there):
+            if name not in self.thin and not (self.folder / "checkpoints" / name / _STATE).exists():
+                self._thin(name)
+
+    def _thin(self, name: str) -> None:
+        """Drop from a stored checkpoint what only a training that goes on from it needs."""
+        self.thin.add(name)
+        stored = f"{model_folder(self._checkpoint_id(name))}/{_STATE}"
+        self.pool.submit(self.service.storage.delete, stored)
 
     def _publish_checkpoint(self, name: str) -> None:
         """Make a checkpoint a model that may be named, and keep it where another machine could go on from it."""
@@ -253,6 +264,8 @@ class Watch:
     def _finish(self, state: State, result: dict[str, Any]) -> None:
         """Store what a training left behind, then tell how it ended."""
         self._publish_checkpoints()
+        for name in self.published if state == "succeeded" else ():
+            self._thin(name)
         self.pool.shutdown()
         told: dict[str, Any] = {k: result.get(k) for k in ("step", "total", "metrics")}
         told["checkpoint"] = self._newest()

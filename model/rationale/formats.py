@@ -118,13 +118,18 @@ def dataset_info(name: str, file_name: str, visual: Visual = "video") -> dict[st
     return {name: {"file_name": file_name, "formatting": "sharegpt", "columns": columns, "tags": tags}}
 
 
-def asked(question: str, instruction: str) -> str:
+def instructed(question: str, instruction: str) -> str:
     """What a model is asked: the question q under the instruction i of what to give for it."""
     return f"{question}\n{instruction}"
 
 
+def asked(part: Part, question: str) -> str:
+    """A question under the instruction of a part, as trainers' rows have it and as an evaluation asks it."""
+    return instructed(question, INSTRUCTIONS[part])
+
+
 def _asked(example: Example) -> str:
-    return asked(example.question, INSTRUCTIONS[example.part])
+    return asked(example.part, example.question)
 
 
 def _understood(asked: str) -> tuple[Part, str]:

@@ -11,7 +11,7 @@ from PIL import Image as Pillow
 from trl import SFTConfig, SFTTrainer
 
 from model.backends.hf import HuggingFaceVideoLLM
-from model.rationale.formats import asked, to_rows
+from model.rationale.formats import instructed, to_rows
 from model.video_llm import Request
 from tests.trainer.tuning_folders import build, losses, make_folder, read_lines, write_rows
 from trainer.conformance.checkpoints import FAMILIES
@@ -58,7 +58,7 @@ def test_the_loss_is_the_formula_of_the_paper_by_hand(tmp_path: Path, bases: dic
 
     def nll(sample: Any, instruction: str, target: str) -> torch.Tensor:
         """l(f(x, q, i), target), with nothing but the stock processor and the network's logits."""
-        text = {"type": "text", "text": asked(sample.question, instruction)}
+        text = {"type": "text", "text": instructed(sample.question, instruction)}
         messages = [{"role": "user", "content": [{"type": "image"}] * len(sample.frames) + [text]}]
         prompt = processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
         messages.append({"role": "assistant", "content": [{"type": "text", "text": target}]})
@@ -102,7 +102,7 @@ def test_a_class_that_takes_no_mask_of_its_own_is_run_in_two_passes(tmp_path: Pa
     trainer.settle_sharing()
     assert not trainer.shared
     [event] = [e for e in read_lines(tmp_path / "f" / "events.jsonl") if e["event"] == "shared_prefix_off"]
-    assert event["level"] == "warning" and "differs" in event["message"]
+    assert event["level"] == "warn" and "differs" in event["message"]
     trainer.train()
     assert len(losses(tmp_path / "f")) == 2
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -14,6 +15,7 @@ import pytest
 from neo4j import Driver
 
 from graphdb import jobs, records
+from graphdb.connection import read
 from graphdb.jobs import Job
 from tests.workers.test_flows import Desk
 from trainer.world.files import Rendered, render_with_truth
@@ -121,6 +123,9 @@ def test_a_training_becomes_a_model_with_its_lineage(desk: TrainingDesk, video: 
     assert models.spec_of(desk.service.settings, desk.service.driver, desk.service.storage, record["id"]).startswith(
         "hf:"
     )
+    query = "MATCH (:Model {id: $id})-[edge]->() RETURN DISTINCT type(edge) AS kind"
+    edges = {row["kind"] for row in read(desk.service.driver, query, id=record["id"])}
+    assert edges == {"MADE_BY", "TRAINED_ON", "TUNED_FROM"}
     kept = records.find(desk.service.driver, "Model", limit=10, job_id=job["id"], only="checkpoint")
     assert sorted(r["metrics"]["step"] for r in kept) == [5, 10, 15, 20]
     assert all(r["metrics"]["validation"] == {"1": {"count": 4, "correct": 3}} for r in kept)
@@ -170,9 +175,10 @@ def test_pause_resume_and_cancel_end_with_a_checkpoint(desk: TrainingDesk) -> No
     desk.watch(job["id"])
     desk.until(job["id"], lambda j: j["done"] > 3)
     tuning.stop(desk.service, job["id"], "paused")
-    paused = desk.until(job["id"], lambda j: j["state"] == "paused", 5)
+    paused = desk.until(job["id"], lambda j: j["state"] == "paused")
     at = paused["result"]["step"]
     assert paused["result"]["checkpoint"].endswith(f":ckpt-step-{at}") and desk.weights(paused["result"]["checkpoint"])
+    shutil.rmtree(folder_of(desk.service, job["id"]))  # as on another machine
     assert tuning.resume(desk.service, job["id"])
     desk.watch(job["id"])
     desk.until(job["id"], lambda j: j["done"] > at)
@@ -181,6 +187,7 @@ def test_pause_resume_and_cancel_end_with_a_checkpoint(desk: TrainingDesk) -> No
     done = desk.until(job["id"], lambda j: j["state"] == "cancelled", 5)
     assert time.monotonic() - begun < 5 and not desk.process(job["id"]).alive()
     assert desk.weights(done["result"]["checkpoint"]) and done["result"]["step"] > at
+    assert desk.told(job["id"], "begun")[-1] == f"Begun at step {at}."
     assert tuning.stop(desk.service, job["id"], "paused") is None
 
 

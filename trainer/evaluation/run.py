@@ -74,7 +74,7 @@ def _request(part: Part, item: Item, frames: tuple[Keyframe, ...]) -> Request:
     values = {"item": item.id, "question": item.question}
     return Request(
         f"evaluation_{part}",
-        asked(item.question, INSTRUCTIONS[part]),
+        asked(part, item.question),
         frames,
         values=values,
         max_new_tokens=_TOKENS[part],

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -19,12 +20,14 @@ def main() -> int:
         return run(given.folder)
     from trainer.tuning.dry_run import estimate
 
+    error = None
     try:
-        print(json.dumps(estimate(given.folder)))
+        told = estimate(given.folder)
     except TuningError as e:
-        print(json.dumps({"error": {"code": e.code, "field": e.field, "detail": e.detail, "remedy": e.remedy}}))
-        return 1
-    return 0
+        told = error = {"error": {"code": e.code, "field": e.field, "detail": e.detail, "remedy": e.remedy}}
+    if os.environ.get("RANK", "0") == "0":  # of several processes, one speaks
+        print(json.dumps(told))
+    return 1 if error else 0
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from PIL import Image as Pillow
 from torch import Tensor
 
 from model.backends.hf_prompts import Prompt, Prompter, Ways
-from model.rationale.formats import asked
+from model.rationale.formats import instructed
 from model.stsg import Keyframe
 from model.video_llm import Request
 from trainer.tuning.data import Sample
@@ -63,7 +63,7 @@ class Encoder:
         """
         frames = keyframes(sample)
         said = (sample.answer, sample.rationale) if sample.rationale else (sample.answer,)
-        texts = [asked(sample.question, i) for i in self._instructions[: len(said)]]
+        texts = [instructed(sample.question, i) for i in self._instructions[: len(said)]]
         prompts = self._prompter.prompts([Request("tuning", text, frames) for text in texts])
         targets = tuple(self._target(text, target) for text, target in zip(texts, said, strict=True))
         encoded = Encoded(sample.id, tuple(prompts), targets)

@@ -22,6 +22,7 @@ class Sample:
     steps: int
     frames: tuple[Path, ...]
     times: tuple[float, ...]
+    options: tuple[str, ...] = ()  # of a choice
 
 
 def training_samples(spec: TuningSpec, folder: Path) -> list[Sample]:
@@ -96,7 +97,8 @@ def _sample(row: Mapping[str, Any], folder: Path, place: str, most_frames: int) 
     rationale = told if isinstance(told, str) else "\n".join(map(str, told))
     steps = row["steps"] if isinstance(row.get("steps"), int) else 0
     video = str(row.get("video_id", ""))
-    return Sample(str(row.get("id", place)), video, row["question"], row["answer"], rationale, steps, frames, times)
+    name, options = str(row.get("id", place)), tuple(map(str, row.get("options") or ()))
+    return Sample(name, video, row["question"], row["answer"], rationale, steps, frames, times, options)
 
 
 def _shown(row: Mapping[str, Any], folder: Path, place: str) -> tuple[tuple[Path, ...], tuple[float, ...]]:

@@ -62,9 +62,10 @@ def open_network(spec: TuningSpec, checkpoint: Path | None = None) -> Tuned:
         raise TuningError("unknown_base", "base", detail, "Name a checkpoint that `hf:` loads.") from e
     file = Path(spec.base) / "stsg.json"
     told = json.loads(file.read_text()) if file.is_file() else {}
-    side = {} if spec.size is None else {"side": spec.size}
-    ways = replace(load_ways(spec.base, network.config.model_type), **side)
-    tuned = Tuned(network, network, processor, ways, told | side, _stored_dtype(spec, network, dtype))
+    ways = load_ways(spec.base, network.config.model_type)
+    if spec.size is not None:
+        ways, told = replace(ways, side=spec.size), told | {"side": spec.size}
+    tuned = Tuned(network, network, processor, ways, told, _stored_dtype(spec, network, dtype))
     if spec.lora is not None:
         _add_adapters(tuned, spec, checkpoint)
     return tuned

@@ -67,7 +67,7 @@ class RationaleTrainer(SFTTrainer):  # type: ignore[misc]
         reason = shared_prefix.why_not(self.tuned.network) or self._difference(sample)
         if reason is not None:
             self.shared = False
-            self.journal.event("shared_prefix_off", f"Rows don't share their prefixes: {reason}.", level="warning")
+            self.journal.event("shared_prefix_off", f"Rows don't share their prefixes: {reason}.", level="warn")
 
     def _difference(self, sample: Sample) -> str | None:
         try:

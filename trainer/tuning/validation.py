@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from model.backends.hf import HuggingFaceVideoLLM
-from model.rationale.formats import asked
+from model.rationale.formats import instructed
 from model.video_llm import Request
 from trainer.evaluation.scoring import correct
 from trainer.tuning.collate import keyframes
@@ -43,10 +43,12 @@ class Validation:
                 self._stop.check()
             part = own[at : at + _AT_ONCE]
             for sample, reply in zip(part, model.answer([self._request(s) for s in part]), strict=True):
-                counts[kinds.index(sample.steps)] += torch.tensor([1.0, correct(reply.text, sample.answer)])
+                counts[kinds.index(sample.steps)] += torch.tensor(
+                    [1.0, correct(reply.text, sample.answer, sample.options)]
+                )
         told = accelerator.reduce(counts, "sum").tolist()
         return {str(k): {"count": int(n), "correct": int(right)} for k, (n, right) in zip(kinds, told, strict=True)}
 
     def _request(self, sample: Sample) -> Request:
-        text = asked(sample.question, self._spec.instruction_answer)
+        text = instructed(sample.question, self._spec.instruction_answer)
         return Request("validation", text, keyframes(sample), max_new_tokens=_MOST_NEW)

@@ -1,0 +1,140 @@
+"""What a training is given: specs, rows, mixtures and recipes, and a clear refusal of what can't be used."""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.trainer.tuning_folders import TINY, build, make_folder, read_lines, write_rows
+from trainer.tuning import recipes
+from trainer.tuning.data import order, training_samples
+from trainer.tuning.spec import TuningError, TuningSpec
+
+
+def test_a_spec_is_read_without_torch_and_written_back() -> None:
+    code = "import sys, trainer.tuning.recipes, trainer.tuning.data; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    given = {"base": TINY, "lora": {"rank": 4, "targets": ["q_proj"]}, "mixture": {"ratio": 2}, "size": 224}
+    spec = TuningSpec.from_dict(given)
+    assert TuningSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
+    assert spec.learning_rate == 1e-4 and TuningSpec.from_dict({"base": TINY}).learning_rate == 1e-5
+    assert spec.lambda_rationale == 1 and (spec.frames, spec.shared_prefix) == (8, True)
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"lambda_rationale": -1}, "lambda_rationale"),
+        ({"lambda_rationale": float("nan")}, "lambda_rationale"),
+        ({"lambda_rationale": 1, "recipe": "instruct"}, "lambda_rationale"),
+        ({"recipe": "dpo"}, "recipe"),
+        ({"base": " "}, "base"),
+        ({"instruction_rationale": TuningSpec("x").instruction_answer}, "instruction_rationale"),
+        ({"frames": 0}, "frames"),
+        ({"batch": 6, "accumulation": 4}, "batch"),
+        ({"lora": {"rank": 0}}, "lora.rank"),
+        ({"lora": {"rang": 4}}, "lora.rang"),
+        ({"mixture": {"ratio": -1}}, "mixture"),
+        ({"learning_rate": "fast"}, "learning_rate"),
+        ({"epochen": 3}, "epochen"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_its_field(given: dict[str, Any], field: str) -> None:
+    with pytest.raises(TuningError) as refused:
+        TuningSpec.from_dict({"base": TINY} | given)
+    assert refused.value.field == field and refused.value.detail and refused.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"frames": []}, "no_frames"),
+        ({"frames": ["pictures/gone.png"], "times": [0]}, "frames_gone"),
+        ({"frames": ["../spec.json"], "times": [0]}, "bad_row"),
+        ({"frames": ["/etc/passwd"], "times": [0]}, "bad_row"),
+        ({"times": [0.0]}, "bad_row"),
+        ({"answer": ""}, "bad_row"),
+    ],
+)
+def test_a_row_that_can_not_be_used_is_refused_by_its_line(tmp_path: Path, change: dict[str, Any], code: str) -> None:
+    folder = make_folder(tmp_path / "f", 2)
+    rows = read_lines(folder / "train.jsonl")
+    write_rows(folder / "train.jsonl", [rows[0], rows[1] | change])
+    with pytest.raises(TuningError, match=r"train\.jsonl line 2") as refused:
+        training_samples(TuningSpec(TINY), folder)
+    assert refused.value.code == code
+    write_rows(folder / "train.jsonl", [])
+    with pytest.raises(TuningError, match="nothing to learn from"):
+        training_samples(TuningSpec(TINY), folder)
+
+
+def test_a_base_that_is_not_there_or_not_safe_is_refused(tmp_path: Path) -> None:
+    pickled = tmp_path / "pickled"
+    pickled.mkdir()
+    (pickled / "config.json").write_text((Path(TINY) / "config.json").read_text())
+    torch.save(load_file(Path(TINY) / "model.safetensors"), pickled / "pytorch_model.bin")
+    for n, (base, code) in enumerate(((str(pickled), "unsafe_base"), (str(tmp_path / "none"), "unknown_base"))):
+        with pytest.raises(TuningError) as refused:
+            build(make_folder(tmp_path / str(n), 2, base=base))
+        assert (refused.value.code, refused.value.field) == (code, "base")
+    broken = make_folder(tmp_path / "broken", 1, batch=1)
+    for picture in (broken / "pictures").iterdir():
+        picture.write_bytes(b"no picture")
+    trainer = build(make_folder(tmp_path / "deep", 1, batch=1, lambda_rationale=0))
+    with pytest.raises(TuningError, match="can't be read"):
+        trainer.encoder.encode(training_samples(TuningSpec(TINY), broken)[0])
+
+
+def test_what_does_not_fit_is_refused_and_never_cut_off(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path / "f", 1, batch=1, lambda_rationale=0)
+    [row] = read_lines(folder / "train.jsonl")
+    write_rows(folder / "train.jsonl", [row | {"question": "Is it red? " * 400}])
+    trainer = build(folder)
+    with pytest.raises(TuningError, match=r"the model \d+") as refused:
+        trainer.train()
+    assert refused.value.code == "too_long" and "frames" in refused.value.remedy
+
+
+def test_earlier_instruction_data_is_mixed_in_by_its_answers_alone(tmp_path: Path) -> None:
+    folder, other = make_folder(tmp_path / "f", 4), make_folder(tmp_path / "g", 3)
+    for picture in (other / "pictures").iterdir():
+        picture.rename(folder / "pictures" / f"m{picture.name}")
+    rows = read_lines(other / "train.jsonl")
+    for row in rows:
+        row |= {"id": f"m{row['id']}", "frames": [name.replace("pictures/", "pictures/m") for name in row["frames"]]}
+    write_rows(folder / "mixture.jsonl", rows)
+    samples = training_samples(TuningSpec.from_dict({"base": TINY, "mixture": {"ratio": 1.5}}), folder)
+    assert [bool(s.rationale) for s in samples] == [True] * 4 + [False] * 6
+    assert set(Counter(s.id for s in samples[4:]).values()) == {2}  # every row as often as any other
+    assert [len(training_samples(TuningSpec(TINY), folder))] == [4]
+
+
+def test_the_order_is_the_seeds_and_shows_everything_equally_often() -> None:
+    shown = order(5, 12, 3)
+    assert sorted(shown[:5]) == sorted(shown[5:10]) == list(range(5)) and shown == order(5, 12, 3)
+    assert shown[:5] != shown[5:10] and shown != order(5, 12, 4)
+    assert TuningSpec(TINY, epochs=2, batch=4).steps(5) == 3 and TuningSpec(TINY, epochs=2, max_steps=1).steps(99) == 1
+
+
+def test_recipes_are_the_papers() -> None:
+    lambdas = {make(TINY).recipe: make(TINY).lambda_rationale for make in (recipes.step, recipes.distillation)}
+    assert lambdas == {"step": 1, "distillation": 1}
+    assert {make(TINY, batch=4).lambda_rationale for make in (recipes.instruct, recipes.rationale_free)} == {0}
+    swept = recipes.lambda_sweep(recipes.step(TINY, seed=3))
+    assert swept["lambda 0.5"].lambda_rationale == 0.5 and {s.seed for s in swept.values()} == {3} and len(swept) == 6
+    rows = [{"id": n, "steps": 1 + n % 4} for n in range(240)]
+    mixes = recipes.step_mix_sweep(recipes.step(TINY), rows)
+    assert {len(chosen) for _, chosen in mixes.values()} == {60}
+    assert Counter(r["steps"] for r in mixes["one step"][1]) == {1: 60}
+    balanced = Counter(min(r["steps"], 3) for r in mixes["balanced"][1])
+    assert balanced == {1: 20, 2: 20, 3: 20}
+    assert len(recipes.instruct_rows(rows, 100, 0)) == 200 and len(recipes.instruct_rows(rows, 100, 0, "same")) == 100
+    for wrong in (lambda: recipes.instruct_rows(rows, 200, 0), lambda: recipes.step_mix(rows, {2: 1.0}, 61, 0)):
+        with pytest.raises(TuningError, match=r"and there are"):
+            wrong()
