@@ -11,7 +11,7 @@ from api import errors
 from api.auth import Gate, check_binding, require_token
 from api.body import BodyGuard
 from api.metrics import MeasureRequests, Metrics
-from api.routes import evidence, graphs, health, neo4j, qra, runs, videos
+from api.routes import evaluations, evidence, graphs, health, neo4j, qra, runs, videos
 from workers.runtime import open_service
 from workers.settings import Settings
 from workers.settings import settings as own_settings
@@ -43,7 +43,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings, app.state.gate, app.state.metrics = given, Gate(given.api_tokens), Metrics()
     errors.install(app)
     guarded = [Depends(require_token)]
-    for module in (videos, runs, graphs, qra, evidence):
+    for module in (videos, runs, graphs, qra, evidence, evaluations):
         app.include_router(module.router, dependencies=guarded)
     app.include_router(health.router)
     app.include_router(neo4j.router)

@@ -98,6 +98,7 @@ LISTS = {
     "run": "GET /v1/runs",
     "graph": "GET /v1/runs",
     "qra_dataset": "GET /v1/qra-datasets",
+    "evaluation": "GET /v1/evaluations",
 }
 
 _REMEDIES = {

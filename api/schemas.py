@@ -48,6 +48,18 @@ class RunRequest(Body):
     seed: Seed = 0
 
 
+class EvaluationRequest(Body):
+    """Which model is asked which questions, and how it gives its answers."""
+
+    model: Annotated[str, Field(max_length=200, description="Empty is the default model.")] = ""
+    benchmark: Annotated[str, Field(max_length=200, description="world, or world-composition.")] = "world"
+    mode: Annotated[Literal["direct", "rationale"], Field(description="The answer at once, or a rationale first.")] = (
+        "direct"
+    )
+    samples: Annotated[int | None, Field(ge=1, description="How many questions; all by default.")] = None
+    seed: Seed = 0
+
+
 Weight = Annotated[float, Field(ge=0, le=1e6)]
 
 
@@ -206,6 +218,32 @@ class QraDataset(Job):
     by_family: dict[str, int] = {}
     by_form: dict[str, int] = {}
     rejects: dict[str, int] = {}
+
+
+class StepScore(BaseModel):
+    """The accuracy on questions of so many steps, with 95 % intervals, beside what is right without seeing."""
+
+    count: int
+    correct: int
+    accuracy: float
+    wilson: tuple[float, float]
+    interval: Annotated[tuple[float, float], Field(description="Videos drawn anew.")]
+    blind: Annotated[float, Field(description="The same model without frames.")]
+    guessed: Annotated[float, Field(description="A training split's majority answer to the same phrasing.")]
+    asked_after: Annotated[int, Field(description="Rationales that ended in no answer, which was then asked for.")]
+
+
+class Evaluation(Job):
+    """A benchmark's questions put to one model."""
+
+    object: Literal["evaluation"] = "evaluation"
+    model: str
+    benchmark: str
+    version: str
+    mode: Literal["direct", "rationale"]
+    samples: int
+    seed: int
+    scores: dict[str, StepScore] = {}
 
 
 class QraRow(BaseModel):

@@ -5,7 +5,7 @@ from typing import Any
 
 from api.errors import conflict, invalid, not_found
 from api.neo4j.pages import browser_link
-from api.schemas import Event, Failure, Graph, QraDataset, Reject, Run, RunRequest, Video
+from api.schemas import Evaluation, Event, Failure, Graph, QraDataset, Reject, Run, RunRequest, Video
 from graphdb import graphs, jobs, videos
 from graphdb.jobs import Job
 from workers import flows
@@ -98,6 +98,21 @@ def dataset_of(job: Job) -> QraDataset:
     )
 
 
+def evaluation(service: Service, id: str) -> Evaluation:
+    """An evaluation; raises the 404 where there is none."""
+    return evaluation_of(evaluation_job(service, id))
+
+
+def evaluation_job(service: Service, id: str) -> Job:
+    """The record of an evaluation; raises the 404 where there is none."""
+    return _job(service, "evaluation", id)
+
+
+def evaluation_of(job: Job) -> Evaluation:
+    """An evaluation's record as the API shows it."""
+    return Evaluation(**_common(job), **job["params"], scores=(job.get("result") or {}).get("scores", {}))
+
+
 def graph(service: Service, run_id: str, guide: str) -> Graph:
     """What a run's graph holds so far; raises the 404 where there is no such run."""
     job = graph_job(service, run_id)
@@ -133,9 +148,14 @@ def event_of(event: dict[str, Any]) -> Event:
 
 def _job(service: Service, kind: str, id: str) -> Job:
     job = jobs.get(service.driver, id)
-    if job is None or ("runs" in job["params"]) != (kind == "qra_dataset"):
+    if job is None or _kind_of(job) != {"graph": "run"}.get(kind, kind):
         raise not_found(kind, id)
     return job
+
+
+def _kind_of(job: Job) -> str:
+    told = {"runs": "qra_dataset", "benchmark": "evaluation"}
+    return next((kind for name, kind in told.items() if name in job["params"]), "run")
 
 
 def _common(job: Job) -> dict[str, Any]:

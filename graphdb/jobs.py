@@ -18,7 +18,7 @@ from graphdb.connection import read, write
 from graphdb.cypher import cypher
 
 State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
-Label = Literal["Run", "QraDataset"]
+Label = Literal["Run", "QraDataset", "Evaluation"]
 FINAL: tuple[State, ...] = ("succeeded", "failed", "cancelled")
 _JSON = ("params", "result", "error")  # stored as text: Neo4j has no nested values
 Job = dict[str, Any]

@@ -1,4 +1,4 @@
-"""What the service does with videos, runs and data sets: look up, call one function of the method, save.
+"""What the service does with videos, runs, data sets and evaluations: look up, call one function of the method, save.
 
 Jobs are started here for the API and worked off here for the tasks. Work goes on from what is stored: clips, then the graph
 of each clip, then the edges between them; every save proves the lease in its own transaction.
@@ -19,12 +19,18 @@ from graphdb.jobs import Job, Lease, LeaseLost
 from graphdb.qra import Mix, QraReport, make_qra
 from model.media import MediaError, VideoInfo
 from model.video_llm import VideoLLMError
-from workers import induction
+from trainer.evaluation.catalogue import BENCHMARKS
+from workers import evaluation, induction
 from workers.runtime import Service
 from workers.storage import dataset_file, manifest_file, video_file
 
 log = logging.getLogger(__name__)
-TASKS = {"split": ("stsg.split", "cpu"), "induce": ("stsg.induce", "gpu.infer"), "qra": ("stsg.qra", "cpu")}
+TASKS = {
+    "split": ("stsg.split", "cpu"),
+    "induce": ("stsg.induce", "gpu.infer"),
+    "qra": ("stsg.qra", "cpu"),
+    "evaluate": ("stsg.evaluate", "gpu.infer"),
+}
 
 
 def add_video(service: Service, id: str, file: Path, info: VideoInfo, *, name: str, sha256: str) -> Job:
@@ -67,6 +73,26 @@ def start_dataset(
     return _woken(service, job, created), created
 
 
+def start_evaluation(
+    service: Service, model: str, benchmark: str, mode: str, samples: int, seed: int
+) -> tuple[Job, bool]:
+    """The evaluation of these arguments, and whether it is new; another version of the benchmark makes another one."""
+    version = BENCHMARKS[benchmark]().version
+    params = {
+        "benchmark": benchmark,
+        "version": version,
+        "samples": samples,
+        "seed": seed,
+        "model": model,
+        "mode": mode,
+    }
+    id = f"eval_{_digest([service.settings.model_specs().get(model, model), params])}"
+    job, created = jobs.create(
+        service.driver, "Evaluation", id, model=model, seed=seed, params=params, stage="evaluate"
+    )
+    return _woken(service, job, created), created
+
+
 def _digest(told: object) -> str:
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:24]
 
@@ -106,12 +132,13 @@ def retry(service: Service, id: str) -> Job | None:
 
 
 def delete_job(service: Service, id: str) -> bool:
-    """Delete a run or data set that has ended, with its graph and files; False while it is at work."""
+    """Delete a job that has ended, with its graph and files; False while it is at work."""
     if not jobs.delete(service.driver, id):
         return False
     graphs.delete_graph(service.driver, id)
     service.storage.delete(f"runs/{id}")
     service.storage.delete(f"qra/{id}")
+    service.storage.delete(f"evaluations/{id}")
     return True
 
 
@@ -229,6 +256,14 @@ def _make_dataset(service: Service, lease: Lease, job: Job, lost: threading.Even
     jobs.finish(service.driver, lease, "succeeded", result=report.to_dict())
 
 
+def _evaluate(service: Service, lease: Lease, job: Job, lost: threading.Event) -> None:
+    def told(done: int, total: int, fresh: bool) -> None:
+        jobs.update(service.driver, lease, done=done, total=total, **({"attempts": 1} if fresh else {}))
+
+    result = evaluation.ask(service, job, lost, told)
+    jobs.finish(service.driver, lease, "succeeded", result=result)
+
+
 def _numbered(steps: Mapping[str, int]) -> dict[int, int]:
     return {int(n): count for n, count in steps.items()}
 
@@ -248,4 +283,5 @@ _STAGES: dict[str, Callable[[Service, Lease, Job, threading.Event], None]] = {
     "split": _split,
     "induce": _induce,
     "qra": _make_dataset,
+    "evaluate": _evaluate,
 }

@@ -149,6 +149,16 @@ def manifest_file(dataset_id: str) -> str:
     return f"qra/{dataset_id}/manifest.json"
 
 
+def replies_file(evaluation_id: str, first: int) -> str:
+    """Where the replies to some of an evaluation's questions are, from number `first` on."""
+    return f"evaluations/{evaluation_id}/replies/{first:06d}.jsonl"
+
+
+def benchmark_file(version: str, video_id: str, name: str) -> str:
+    """Where a frame of a benchmark's video is, or the list of them."""
+    return f"benchmarks/{version}/{video_id}/{name}"
+
+
 def export_file(dataset_id: str, name: str) -> str:
     """Where an export of a data set is that was built as a file."""
     return f"qra/{dataset_id}/exports/{name}"

@@ -23,6 +23,12 @@ def induce(job_id: str) -> None:
     _work(job_id, "induce")
 
 
+@app.task(name="stsg.evaluate")
+def evaluate(job_id: str) -> None:
+    """Ask a model a benchmark's questions."""
+    _work(job_id, "evaluate")
+
+
 @app.task(name="stsg.qra")
 def qra(job_id: str) -> None:
     """Sample a QRA data set."""

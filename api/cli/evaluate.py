@@ -1,20 +1,26 @@
-"""`stsg evaluate`: how good the graphs are, on videos whose true graph is known."""
+"""`stsg evaluate`: how good the graphs and the answers are, on videos whose truth is known."""
 
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 import typer
 
 from api.cli import local, show
-from api.client import Client, ServiceError
+from api.client import FINAL, Client, ServiceError
 
-app = typer.Typer(help="How good the graphs are.", no_args_is_help=True)
+app = typer.Typer(help="How good graphs and answers are.", no_args_is_help=True)
 
 
 @app.callback()
 def _group() -> None:
-    """How good the graphs are."""
+    """How good graphs and answers are, on held-out worlds."""
 
 
 @app.command()
@@ -68,3 +74,117 @@ def _evaluate(client: Client, folder: Path, count: int, seed: int, model: str, *
     guessed = chance(truth(load_scene(rendered.truth)) for rendered, _ in sent)
     summed = total(scores)
     return [(k, summed[k].precision, summed[k].recall, summed[k].f1, guessed[k].f1) for k in KINDS]
+
+
+class Mode(StrEnum):
+    """How answers are given."""
+
+    direct = "direct"
+    rationale = "rationale"
+
+
+class Worlds(StrEnum):
+    """Which worlds are asked about."""
+
+    world = "world"
+    composition = "world-composition"
+
+
+@app.command()
+def world(
+    models: Annotated[
+        list[str], typer.Option("--model", help="A model that is asked; several are compared. Empty is the default.")
+    ] = [""],  # noqa: B006 # typer copies it
+    modes: Annotated[
+        list[Mode], typer.Option("--mode", help="The answer at once, or a rationale first; both are compared.")
+    ] = [Mode.direct],  # noqa: B006 # typer copies it
+    samples: Annotated[int, typer.Option(min=0, help="How many questions; 0 is all.")] = 0,
+    benchmark: Annotated[
+        Worlds, typer.Option(help="Held-out worlds, or those with held-out combinations.")
+    ] = Worlds.world,
+    seed: Annotated[int, typer.Option(min=0, help="Which questions, where not all are asked.")] = 0,
+    plot: Annotated[Path | None, typer.Option(help="Write a plot to this file, as SVG.")] = None,
+    as_json: show.AsJson = False,
+) -> None:
+    """Ask models questions of 1, 2 and more steps about held-out worlds, and compare them on the same questions.
+
+    Beside each score stand what the model gets right without frames, and what can be guessed from the question's phrasing.
+    Speaks to STSG_API_URL, or else to the local stack, which it starts where none runs, and then stops again.
+    """
+    wanted = {"benchmark": benchmark.value, "seed": seed} | ({"samples": samples} if samples else {})
+    bodies = [{"model": model, "mode": mode.value, **wanted} for model in models for mode in modes]
+    with show.failures(), _service() as client:
+        first, *others = _answered(client, bodies, quiet=as_json)
+        path = f"/v1/evaluations/{first}/report"
+        report = client.get(path, against=others)
+        if plot:
+            query = urlencode({"against": others, "format": "svg"}, doseq=True)
+            plot.write_bytes(b"".join(client.blocks(f"{path}?{query}")))
+    if as_json:
+        show.as_json(report)
+    else:
+        _print(report)
+
+
+@contextmanager
+def _service() -> Iterator[Client]:
+    """The service of STSG_API_URL, or the local stack, which is started and stopped where none runs."""
+    if os.environ.get("STSG_API_URL"):
+        with Client() as client:
+            yield client
+        return
+    stack = local.start()
+    try:
+        with stack.client() as client:
+            yield client
+    finally:
+        if stack.ours:
+            local.stop()
+
+
+def _answered(client: Client, bodies: list[dict[str, Any]], *, quiet: bool) -> list[str]:
+    """Start the evaluations and wait for them; returns their ids."""
+    with show.RunProgress(quiet) as bars:
+        begun = [client.post("/v1/evaluations", body) for body in bodies]
+        for job in begun:
+            bar = bars.add(f"{job['model']} {job['mode']}", job["samples"])
+            while job["state"] not in FINAL:
+                time.sleep(0.5)
+                job, before = client.get(f"/v1/evaluations/{job['id']}"), job
+                bars.advance(bar, job["done"] - before["done"])
+            bars.end(bar, job["state"])
+            if job["state"] != "succeeded":
+                error = job["error"] or {}
+                detail = f"{job['id']} {job['state']}. {error.get('detail', '')}"
+                raise ServiceError(detail, error.get("remedy", f"Retry it: POST /v1/evaluations/{job['id']}/retry."))
+    return [job["id"] for job in begun]
+
+
+def _print(report: dict[str, Any]) -> None:
+    rows = [
+        (
+            model["name"],
+            steps,
+            s["count"],
+            s["accuracy"],
+            _span(s["interval"]),
+            s["blind"],
+            s["guessed"],
+            s["asked_after"],
+        )
+        for model in report["models"]
+        for steps, s in model["scores"].items()
+    ]
+    columns = ("model", "steps", "questions", "accuracy", "95 %", "without frames", "by phrasing", "asked after")
+    show.table(f"{report['benchmark']}, {report['samples']} questions", columns, rows)
+    if report["comparisons"]:
+        paired = [
+            (c["first"], c["second"], c["steps"], f"{c['difference']:+.3f}", _span(c["interval"]), c["p"], c["p_holm"])
+            for c in report["comparisons"]
+        ]
+        titles = ("model", "against", "steps", "gain of the second", "95 %", "p (McNemar)", "p (Holm)")
+        show.table("paired, on the same questions", titles, paired)
+
+
+def _span(interval: list[float]) -> str:
+    return f"{interval[0]:.3f} to {interval[1]:.3f}"

@@ -105,8 +105,13 @@ def dataset_info(name: str, file_name: str) -> dict[str, Any]:
     return {name: {"file_name": file_name, "formatting": "sharegpt", "columns": columns, "tags": tags}}
 
 
+def asked(part: Part, question: str) -> str:
+    """A question under the instruction of a part, as trainers' rows have it and as an evaluation asks it."""
+    return f"{question}\n{INSTRUCTIONS[part]}"
+
+
 def _asked(example: Example) -> str:
-    return f"{example.question}\n{INSTRUCTIONS[example.part]}"
+    return asked(example.part, example.question)
 
 
 def _understood(asked: str) -> tuple[Part, str]:

@@ -20,7 +20,7 @@ from workers.runtime import Service
 from workers.settings import Settings
 from workers.storage import Storage, dataset_file, keyframe_file
 
-STAGES = ("split", "induce", "qra")
+STAGES = ("split", "induce", "qra", "evaluate")
 
 
 class Desk:

@@ -1,4 +1,4 @@
-"""The perfect Video-LLM: answers every induction prompt about rendered videos from their truth."""
+"""The perfect Video-LLM: answers every prompt about rendered videos from their truth."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -58,6 +58,9 @@ class Oracle:
             "bridging_1_same_object": self._same,
             "bridging_2_event": lambda r: self._clips(r)[0].event(),
             "whole_graph": self._whole_graph,
+            "evaluation_answer": lambda r: _known(r)[1],
+            "evaluation_answer_after": lambda r: _known(r)[1],
+            "evaluation_rationale": lambda r: _known(r)[0],
         }
 
     def _clips(self, request: Request) -> list[SceneClip]:
@@ -129,6 +132,13 @@ def holds(statement: str, clip: SceneClip) -> bool:
         true = relation(subject, object) == found["predicate"]
         return true != bool(found["no"])
     return False
+
+
+def _known(request: Request) -> tuple[str, str]:
+    """The rationale and the answer to a question of the world benchmark; nothing without frames, which it has to see."""
+    from trainer.evaluation.world import perfect
+
+    return perfect(request.values["item"]) if request.frames else ("", "")
 
 
 def _named(clip: SceneClip, name: str) -> Thing | None:

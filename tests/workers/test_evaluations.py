@@ -1,0 +1,42 @@
+"""Evaluations worked off without a broker: what is stored, and what is asked again after an end in the middle."""
+
+from pathlib import Path
+
+import pytest
+from neo4j import Driver
+
+from graphdb import jobs
+from tests.workers.test_flows import Desk, Dying
+from trainer.world.oracle import Oracle
+from workers import evaluation, flows
+
+SAMPLES = 36  # two parts, four videos
+
+
+@pytest.fixture
+def desk(driver: Driver, tmp_path: Path, world: Path) -> Desk:
+    return Desk(driver, tmp_path, world)
+
+
+def test_an_evaluation_goes_on_after_the_replies_that_are_stored_and_its_end_leaves_nothing(desk: Desk) -> None:
+    service, llm = desk.service, Dying(Oracle(desk.service.settings.home))
+    service._models["perfect"] = llm
+    job, created = flows.start_evaluation(service, "perfect", "world", "direct", SAMPLES, 0)
+    assert created and flows.start_evaluation(service, "perfect", "world", "direct", SAMPLES, 0) == (
+        jobs.get(service.driver, job["id"]),
+        False,
+    )
+    llm.left = 1
+    desk.work()
+    first = list(evaluation.kept(service.storage, job["id"]))
+    assert len(first) == 32 and desk.state(job["id"]) == "queued", "the model gave way after the first part"
+    llm.left = 1
+    flows.work(service, job["id"], "another", ("evaluate",))
+    done = jobs.get(service.driver, job["id"])
+    assert done and (done["state"], done["done"], llm.left) == ("succeeded", SAMPLES, 0)
+    rows = list(evaluation.kept(service.storage, job["id"]))
+    assert rows[:32] == first and len({row["id"] for row in rows}) == len(rows) == SAMPLES
+    assert done["result"]["scores"]["3+"]["accuracy"] == 1.0 and done["result"]["scores"]["3+"]["count"] == SAMPLES // 3
+    assert all(len(row["seen"][0]["frames"]) >= 4 and not row["blind"][0]["frames"] for row in rows)
+    assert flows.delete_job(service, job["id"])
+    assert service.storage.names("evaluations") == [] and jobs.get(service.driver, job["id"]) is None
