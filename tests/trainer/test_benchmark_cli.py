@@ -79,6 +79,12 @@ def test_a_benchmark_is_checked_run_judged_and_shown_again(tmp_path):
     assert "activitynet-qa (official rule)" in shown.stdout and "yes/no" in shown.stdout
 
 
+@pytest.mark.parametrize("words", [(), ("check",), ("run",), ("report",)])
+def test_every_command_explains_itself(words):
+    done = stsg(*words, "--help")
+    assert done.exit_code == 0 and "Usage" in done.stdout
+
+
 def test_what_is_wrong_is_told_with_a_remedy(tmp_path):
     assert "Name one of agqa" in stsg("check", "other", tmp_path).output
     gone = stsg("run", "star", tmp_path, "--model", "no:model", "--record", tmp_path / "r")

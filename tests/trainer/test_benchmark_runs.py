@@ -7,6 +7,7 @@ import pytest
 
 from model.video_llm import Reply, VideoLLMError
 from tests.trainer.benchmark_files import STAR, everything, video, write
+from trainer.benchmarks.bridge import benchmark
 from trainer.benchmarks.catalogue import suite
 from trainer.benchmarks.files import BenchmarkError
 from trainer.benchmarks.judge import TRIES, Judge, JudgeDownError, local, pin
@@ -14,6 +15,9 @@ from trainer.benchmarks.judging import VIDEO_CHATGPT
 from trainer.benchmarks.record import Record
 from trainer.benchmarks.report import table
 from trainer.benchmarks.run import ask, mark
+from trainer.evaluation.benchmark import shown as seen
+from trainer.evaluation.report import Report
+from trainer.evaluation.run import evaluate
 
 YES, NO = "{'pred': 'yes', 'score': 5}", "{'pred': 'no', 'score': 1}"
 
@@ -168,3 +172,20 @@ def test_a_video_llm_can_be_the_judge_and_is_shown_nothing(disk, tmp_path):
     done(mark(record, local(model), scoring))
     assert model.asked[0].frames == () and model.asked[0].text.startswith("You are an intelligent chatbot")
     assert table(record, suite("msrvtt-qa")).scores["all", "all"].mark == 5.0
+
+
+def test_the_evaluation_by_steps_can_ask_a_public_benchmark(tmp_path):
+    asked = [
+        STAR | {"question_id": f"{kind}_{n}", "start": n / 2}
+        for n, kind in enumerate(("Interaction_T1", "Sequence_T3"))
+    ]
+    write(tmp_path / "STAR_val.json", asked)
+    video(tmp_path / "V1.mp4")
+    found = benchmark("star", suite("star").items(tmp_path, partial=True), train=())
+    assert [(i.video_id, i.steps) for i in found.items] == [("V1@0-2.5", 1), ("V1@0.5-2.5", 2)]
+    assert [len(i.frames) for i in seen(found.items, found.frames)] == [8, 8]
+    rows = list(evaluate(seen(found.items, found.frames), Model(("the clothes",)), "direct", found.prior))
+    assert Report.of("m", rows).scores["2"].accuracy == 1.0
+    assert found.items[0].question == STAR["question"] and found.items[0].options == ()
+    choices = benchmark("star-choice", suite("star-choice").items(tmp_path, partial=True))
+    assert "(C) The clothes." in choices.items[0].question and len(choices.items[0].options) == 4

@@ -186,6 +186,15 @@ def test_star_without_situations_or_classes_is_refused(tmp_path):
         star.graph(odd, 30, star.Words())
 
 
+def test_frame_rates_are_read_from_stars_pickle(tmp_path):
+    path = tmp_path / "video_fps"
+    path.write_bytes(pickle.dumps({"BE43L.mp4": 29.97, "D548M.mp4": 30.0}, protocol=2))
+    assert star.rates(path) == {"BE43L": 29.97, "D548M": 30.0}
+    path.write_bytes(pickle.dumps({"BE43L.mp4": "fast"}))
+    with pytest.raises(BenchmarkError, match="no frame rates"):
+        star.rates(path)
+
+
 CLIPS = ((0.0, 2.0), (2.0, 4.0))
 
 

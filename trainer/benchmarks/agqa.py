@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from trainer.benchmarks.files import BenchmarkError, entries, field, videos
-from trainer.benchmarks.items import PROMPT, Item, Media, Outcome, Scoring, stratum
+from trainer.benchmarks.items import PROMPT, Item, Media, Outcome, Scoring
 from trainer.benchmarks.judging import judged
 from trainer.benchmarks.suite import Loaded, Results, Suite
+from trainer.evaluation.benchmark import stratum
 from trainer.evaluation.scoring import normalised
 
 WHERE = (

@@ -20,10 +20,14 @@ SYSTEM = (
 SUFFIX = "\nOnly give the best option."
 
 
+def lettered(options: Sequence[str]) -> str:
+    """The options, each on a line under its letter."""
+    return "\n".join(f"({letter}) {option}" for letter, option in zip(LETTERS, options, strict=False)).rstrip()
+
+
 def choice_prompt(question: str, options: Sequence[str]) -> str:
     """The whole prompt of a question with choices."""
-    told = "".join(f"({letter}) {option}\n" for letter, option in zip(LETTERS, options, strict=False))
-    return f"{SYSTEM}Question: {question}\nOptions:\n{told}".rstrip() + SUFFIX
+    return f"{SYSTEM}Question: {question}\nOptions:\n{lettered(options)}{SUFFIX}"
 
 
 def chosen(official: bool = False) -> Scoring:

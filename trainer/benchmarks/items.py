@@ -9,14 +9,6 @@ from typing import Any
 PROMPT = "Based on the video, respond to this question with a short answer: {question}"  # STEP App. D
 
 
-STRATA = ("1", "2", "3+")
-
-
-def stratum(steps: int) -> str:
-    """The column of a question in the paper's tables: 1, 2, or 3 and more steps (STEP Table 2)."""
-    return STRATA[min(steps, len(STRATA)) - 1]
-
-
 @dataclass(frozen=True, slots=True)
 class Media:
     """Where an item's pictures come from: a video or a folder of numbered pictures, and the part that is asked about."""

@@ -8,9 +8,10 @@ from typing import Any
 
 from trainer.benchmarks.choices import LETTERS, choice_prompt, chosen
 from trainer.benchmarks.files import BenchmarkError, field, records, unique, videos
-from trainer.benchmarks.items import PROMPT, Item, Media, stratum
+from trainer.benchmarks.items import PROMPT, Item, Media
 from trainer.benchmarks.judging import judged
 from trainer.benchmarks.suite import Loaded, Results, Suite
+from trainer.evaluation.benchmark import stratum
 
 WHERE = (
     "Get STAR_val.json from bobbywu.com/STAR and the videos Charades_v1_480 from prior.allenai.org/projects/charades;"

@@ -12,6 +12,7 @@ from typing import Any
 from model.stsg import SceneGraph
 from trainer.benchmarks.files import BenchmarkError
 from trainer.benchmarks.gold.build import Act, Fact, Span, Thing, build, merged
+from trainer.benchmarks.gold.pickles import load
 
 WHERE = "Get STAR_classes (classes.zip) from github.com/csbobby/STAR_Benchmark; put its text files into one folder."
 PERSON = "person"
@@ -51,6 +52,18 @@ class Words:
     def act(self, code: str) -> tuple[str, str]:
         """A verb and what it is done to."""
         return self._acts.get(code, (self.name(code), ""))
+
+
+def rates(path: Path) -> dict[str, float]:
+    """Frames a second of each Charades video, from `video_fps` of STAR's classes; Action Genome has the same videos.
+
+    Raises:
+        BenchmarkError: no such file, damaged, or something else.
+    """
+    found = load(path, WHERE)
+    if not isinstance(found, dict) or not all(isinstance(rate, float) and rate > 0 for rate in found.values()):
+        raise BenchmarkError(f"{path} holds no frame rates by video.", WHERE)
+    return {Path(str(name)).stem: rate for name, rate in found.items()}
 
 
 def situations(questions: Iterable[Mapping[str, Any]]) -> dict[str, Situations]:
