@@ -21,8 +21,8 @@ _Kind = tuple[Family, Form]
 class Balance:
     """How often each answer was given to a question of a family and form about a topic."""
 
-    _given: dict[tuple[str, ...], Counter[str]] = field(default_factory=dict)
-    _seen: dict[tuple[str, ...], set[str]] = field(default_factory=dict)
+    _given: dict[tuple[Family, Form, str], Counter[str]] = field(default_factory=dict)
+    _seen: dict[tuple[Family, Form, str], set[str]] = field(default_factory=dict)
 
     def fits(self, qra: Qra) -> bool:
         """Whether a sample's answer is not too frequent yet; closed forms are balanced as they are made."""
@@ -31,13 +31,16 @@ class Balance:
         given, seen = self._topic(qra)
         seen.add(qra.answer)
         if qra.answer in _TWO_WAYS:
-            return 2 * given[qra.answer] <= given.total() + 1
+            return 2 * given[qra.answer] <= given.total() + _SLACK
         share = (given.total() + 1) / max(2, len(seen))
         return given[qra.answer] + 1 <= _SLACK + _EXCESS * share
 
-    def must(self, qra: Qra) -> bool:
-        """Whether a sample that does not fit is of no use even where nothing else is left."""
-        return qra.answer in _TWO_WAYS
+    def lacks(self, family: Family, form: Form) -> str:
+        """Of two answers that exclude each other, the one that was given less often; "" where there is none such."""
+        given = sum((told for (f, m, _), told in self._given.items() if (f, m) == (family, form)), Counter[str]())
+        if given["same"] == given["different"]:
+            return ""
+        return "same" if given["same"] < given["different"] else "different"
 
     def frequency(self, qra: Qra) -> int:
         return self._topic(qra)[0][qra.answer]

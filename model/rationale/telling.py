@@ -139,6 +139,8 @@ class Teller:
 
     def _by_name(self, entity: Entity, scoped: bool) -> Mention:
         where, words = self.place(entity.clip)
+        if not where and sum(clip.names.count(entity.name) for clip in self.setting.clips) > 1:
+            raise Unclear("ambiguous")
         register = self.op({"op": "named", **where, "name": entity.name})
         text = f"{self.name(entity)} {words if scoped else ''}".strip()
         return Mention(text, register, english.is_plural(entity.category))
