@@ -19,7 +19,7 @@ from model.rationale.balance import Balance, Blind
 from model.rationale.forms import Chooser
 from model.rationale.program import Reason
 from model.rationale.qra import FAMILIES, FORMS, Family, Form, Qra
-from model.rationale.telling import CONTEXTS, Context
+from model.rationale.scopes import CONTEXTS, Context
 from model.rationale.walk import EDGE_KINDS, EdgeKind, HopKind, Setting, Slot
 
 _RUNS_AT_ONCE = 32
