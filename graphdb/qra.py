@@ -256,7 +256,7 @@ def _from_chunk(driver: Driver, missing: dict[_Key, int], rng: Random, made: _Ma
             elif (
                 verdict == "unbalanced"
                 and isinstance(judged, Qra)
-                and judged.family != "sameness"
+                and _may_wait(judged)
                 and len(spare.get(key, ())) < missing[key]
             ):
                 spare.setdefault(key, []).append(judged)
@@ -266,6 +266,11 @@ def _from_chunk(driver: Driver, missing: dict[_Key, int], rng: Random, made: _Ma
         poor = {key for key in before if gained[key] * _POOR <= before[key]}
         made.dry |= {key for key in poor if tries[key] >= _FAIR_TRIAL}
     yield from _at_last(spare, missing, made)
+
+
+def _may_wait(qra: Qra) -> bool:
+    """Whether a sample whose answer is too frequent is of use where nothing else is left: not if there are but two answers."""
+    return qra.form != "yes_no" and qra.family != "sameness"
 
 
 def _at_last(spare: Mapping[_Key, list[Qra]], missing: Mapping[_Key, int], made: _Made) -> Iterator[Qra]:

@@ -25,9 +25,12 @@ class Balance:
     _seen: dict[tuple[Family, Form, str], set[str]] = field(default_factory=dict)
 
     def fits(self, qra: Qra) -> bool:
-        """Whether a sample's answer is not too frequent yet; closed forms are balanced as they are made."""
-        if qra.form in ("yes_no", "choice"):
+        """Whether a sample's answer is not too frequent yet; the options of choices are balanced as they are made."""
+        if qra.form == "choice":
             return True
+        if qra.form == "yes_no":  # what is claimed is balanced already, but not all that was made is taken
+            both = self._given.get((qra.family, qra.form, ""), Counter[str]())
+            return 2 * both[qra.answer] <= both.total() + 1
         given, seen = self._topic(qra)
         seen.add(qra.answer)
         if qra.answer in _TWO_WAYS:
@@ -37,7 +40,7 @@ class Balance:
 
     def lacks(self, family: Family, form: Form) -> str:
         """Of two answers that exclude each other, the one that was given less often; "" where there is none such."""
-        given = sum((told for (f, m, _), told in self._given.items() if (f, m) == (family, form)), Counter[str]())
+        given = self._given.get((family, form, ""), Counter[str]())
         if given["same"] == given["different"]:
             return ""
         return "same" if given["same"] < given["different"] else "different"
@@ -47,6 +50,7 @@ class Balance:
 
     def take(self, qra: Qra) -> None:
         self._topic(qra)[0][qra.answer] += 1
+        self._given.setdefault((qra.family, qra.form, ""), Counter())[qra.answer] += 1
 
     def _topic(self, qra: Qra) -> tuple[Counter[str], set[str]]:
         key = (qra.family, qra.form, qra.topic)

@@ -132,7 +132,7 @@ def test_every_answer_is_right_in_both_readings(driver: Driver, worlds: dict[str
 
 def test_blind_guessing_does_not_pay(driver: Driver, worlds: dict[str, int]) -> None:
     """The best guess from the words alone, learned on half of the runs, is no better than chance on the other half."""
-    mix = Mix({1: 100, 2: 100}, forms={"yes_no": 1.0, "choice": 1.0})
+    mix = Mix({1: 150, 2: 150, 3: 150}, forms={"yes_no": 1.0, "choice": 1.0})
     samples = list(make_qra(driver, list(worlds), mix, seed=9))
     learned, tested = ([q for q in samples if worlds[q.run_id] % 2 == half] for half in (0, 1))
     right, shown = Counter[tuple[str, str]](), Counter[tuple[str, str]]()

@@ -23,7 +23,9 @@ def test_an_answer_that_is_too_frequent_does_not_fit_until_others_caught_up() ->
         assert balance.fits(sample("blue", 0))
         balance.take(sample("blue", 0))
     assert balance.fits(sample("red", 0))
-    assert balance.fits(sample("yes", 0, "yes_no")), "closed forms are balanced as they are made"
+    balance.take(sample("yes", 0, "yes_no"))
+    balance.take(sample("yes", 1, "yes_no"))
+    assert balance.fits(sample("no", 0, "yes_no")) and not balance.fits(sample("yes", 2, "yes_no"))
 
 
 def test_the_best_blind_guess_is_learned_on_other_videos() -> None:
