@@ -15,7 +15,7 @@ from model.rationale.counting import Tally, counted, tally
 from model.rationale.forms import Chooser, choice, yes_no
 from model.rationale.program import Outcome, Program, Reason
 from model.rationale.qra import Family, Form, Qra
-from model.rationale.telling import Context, Unclear
+from model.rationale.scopes import Context, Unclear
 from model.rationale.walk import Setting, Walk
 
 T = TypeVar("T")

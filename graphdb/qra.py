@@ -19,15 +19,16 @@ from model.rationale.balance import Balance, Blind
 from model.rationale.forms import Chooser
 from model.rationale.program import Reason
 from model.rationale.qra import FAMILIES, FORMS, Family, Form, Qra
-from model.rationale.telling import CONTEXTS, Context
+from model.rationale.scopes import CONTEXTS, Context
 from model.rationale.walk import EDGE_KINDS, EdgeKind, HopKind, Setting, Slot
 
 _RUNS_AT_ONCE = 32
 _ROUNDS = 5
-_SWEEPS = 6
+_SWEEPS = 24
+_GIVEN_UP = 6  # runs without more of a cell for each sample of it, after which it is not asked for any more
 _WALKS_FOR_ONE = 3  # in the first round; each further round doubles it
 _MOST_WALKS = 4000  # for one run and cell in one round
-_FAIR_TRIAL = 24  # walks after which a run that gave next to nothing is let go
+_FAIR_TRIAL = 12  # walks after which a run that gave next to nothing is let go
 _POOR = 50  # next to nothing: less than one in so many of what was wanted
 _KIND: dict[Family, EdgeKind] = {
     "attribute": "ATTRIBUTE",
@@ -194,7 +195,12 @@ class _Made:
 
     def _left(self, n: int, run_ids: Sequence[str]) -> dict[_Cell, int]:
         """What is missing of each cell of `n` steps that some run can still fill."""
-        living = {c: w for c, w in self.mix.cells(n).items() if any((r, c) not in self.dry for r in run_ids)}
+        exhausted = Counter(cell for _, cell in self.dry)
+        living = {
+            c: w
+            for c, w in self.mix.cells(n).items()
+            if exhausted[c] <= _GIVEN_UP * (1 + self.report.made[c]) and any((r, c) not in self.dry for r in run_ids)
+        }
         wanted = apportion(self.mix.steps[n], living)
         gaps = {cell: float(max(0, count - self.report.made[cell])) for cell, count in wanted.items()}
         return apportion(self.mix.steps[n] - self.report.by(0)[n], gaps)
@@ -203,7 +209,7 @@ class _Made:
         """Counts a sample, unless its run has been asked the same, or its answer is too frequent; `at_last` that may be."""
         if (qra.run_id, qra.question) in self.questions:
             return "duplicate"
-        if not self.balance.fits(qra) and (not at_last or self.balance.must(qra)):
+        if not at_last and not self.balance.fits(qra):
             return "unbalanced"
         self.questions.add((qra.run_id, qra.question))
         self.balance.take(qra)
@@ -247,7 +253,12 @@ def _from_chunk(driver: Driver, missing: dict[_Key, int], rng: Random, made: _Ma
             if isinstance(verdict, Qra):
                 missing[key] -= 1
                 yield verdict
-            elif verdict == "unbalanced" and isinstance(judged, Qra) and len(spare.get(key, ())) < missing[key]:
+            elif (
+                verdict == "unbalanced"
+                and isinstance(judged, Qra)
+                and _may_wait(judged)
+                and len(spare.get(key, ())) < missing[key]
+            ):
                 spare.setdefault(key, []).append(judged)
             else:
                 made.report.rejected[verdict] += 1
@@ -255,6 +266,11 @@ def _from_chunk(driver: Driver, missing: dict[_Key, int], rng: Random, made: _Ma
         poor = {key for key in before if gained[key] * _POOR <= before[key]}
         made.dry |= {key for key in poor if tries[key] >= _FAIR_TRIAL}
     yield from _at_last(spare, missing, made)
+
+
+def _may_wait(qra: Qra) -> bool:
+    """Whether a sample whose answer is too frequent is of use where nothing else is left: not if there are but two answers."""
+    return qra.form != "yes_no" and qra.family != "sameness"
 
 
 def _at_last(spare: Mapping[_Key, list[Qra]], missing: Mapping[_Key, int], made: _Made) -> Iterator[Qra]:
@@ -281,7 +297,7 @@ def _walk(
     for (run_id, cell), count in tries.items():
         for _ in range(count):
             context = _context(cell, settings[run_id], made.mix.temporal, rng)
-            kinds, slots = _asked(cell, rng)
+            kinds, slots = _asked(cell, made.balance, rng)
             orders.append(
                 WalkOrder(run_id, cell[0] - (context != "ordinal"), kinds, slots, tuple(made.mix.edges.items()))
             )
@@ -307,12 +323,14 @@ def _context(cell: _Cell, setting: Setting, share: float, rng: Random) -> Contex
     return rng.choice(_COMMON + CONTEXTS)
 
 
-def _asked(cell: _Cell, rng: Random) -> tuple[tuple[HopKind, ...], tuple[Slot, ...]]:
+def _asked(cell: _Cell, balance: Balance, rng: Random) -> tuple[tuple[HopKind, ...], tuple[Slot, ...]]:
     """What a walk may start from: kinds of first pair and slots."""
     n, family, form = cell
     if family in _KIND:
         return (_KIND[family],), _COUNTED if form == "count" else EDGE_SLOTS
     hidden = form != "yes_no" and n < 3
     slots = [s for s in _SLOTS[family] if not (s in _NAMED and hidden) and not (s in _ALONE and n > 1)]
+    if family == "sameness" and form == "open" and (lacking := balance.lacks(family, form)):
+        slots = [s for s in slots if s.startswith("same") == (lacking == "same")]
     slot = rng.choice(slots)
     return (_SLOTS[family][slot],), (slot,)

@@ -21,29 +21,36 @@ _Kind = tuple[Family, Form]
 class Balance:
     """How often each answer was given to a question of a family and form about a topic."""
 
-    _given: dict[tuple[str, ...], Counter[str]] = field(default_factory=dict)
-    _seen: dict[tuple[str, ...], set[str]] = field(default_factory=dict)
+    _given: dict[tuple[Family, Form, str], Counter[str]] = field(default_factory=dict)
+    _seen: dict[tuple[Family, Form, str], set[str]] = field(default_factory=dict)
 
     def fits(self, qra: Qra) -> bool:
-        """Whether a sample's answer is not too frequent yet; closed forms are balanced as they are made."""
-        if qra.form in ("yes_no", "choice"):
+        """Whether a sample's answer is not too frequent yet; the options of choices are balanced as they are made."""
+        if qra.form == "choice":
             return True
+        if qra.form == "yes_no":  # what is claimed is balanced already, but not all that was made is taken
+            both = self._given.get((qra.family, qra.form, ""), Counter[str]())
+            return 2 * both[qra.answer] <= both.total() + 1
         given, seen = self._topic(qra)
         seen.add(qra.answer)
         if qra.answer in _TWO_WAYS:
-            return 2 * given[qra.answer] <= given.total() + 1
+            return 2 * given[qra.answer] <= given.total() + _SLACK
         share = (given.total() + 1) / max(2, len(seen))
         return given[qra.answer] + 1 <= _SLACK + _EXCESS * share
 
-    def must(self, qra: Qra) -> bool:
-        """Whether a sample that does not fit is of no use even where nothing else is left."""
-        return qra.answer in _TWO_WAYS
+    def lacks(self, family: Family, form: Form) -> str:
+        """Of two answers that exclude each other, the one that was given less often; "" where there is none such."""
+        given = self._given.get((family, form, ""), Counter[str]())
+        if given["same"] == given["different"]:
+            return ""
+        return "same" if given["same"] < given["different"] else "different"
 
     def frequency(self, qra: Qra) -> int:
         return self._topic(qra)[0][qra.answer]
 
     def take(self, qra: Qra) -> None:
         self._topic(qra)[0][qra.answer] += 1
+        self._given.setdefault((qra.family, qra.form, ""), Counter())[qra.answer] += 1
 
     def _topic(self, qra: Qra) -> tuple[Counter[str], set[str]]:
         key = (qra.family, qra.form, qra.topic)

@@ -10,7 +10,8 @@ from typing import cast
 
 from model.rationale import english
 from model.rationale.qra import TEMPORAL, Family, Qra, content_id
-from model.rationale.telling import Asked, Context, Teller, Unclear, doing, having, reappears, related, same
+from model.rationale.scopes import Context, Unclear
+from model.rationale.telling import Asked, Teller, doing, having, reappears, related, same
 from model.rationale.timing import ASK
 from model.rationale.walk import EdgeKind, Entity, Hop, Setting, Slot, Walk
 

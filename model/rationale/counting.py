@@ -10,7 +10,8 @@ from model.rationale import english
 from model.rationale.compose import draft
 from model.rationale.program import Op, Program
 from model.rationale.qra import Qra
-from model.rationale.telling import Context, Teller, Unclear
+from model.rationale.scopes import Context, Unclear
+from model.rationale.telling import Teller
 from model.rationale.walk import Hop, Setting, Slot, Walk
 
 

@@ -95,6 +95,12 @@ def number_of(count: int, noun: str) -> str:
     return f"{count} {noun if count == 1 else plural(noun)}"
 
 
+def seconds(length: float) -> str:
+    """A length of time: "1 second", "2.5 seconds"."""
+    told = f"{length:.1f}".removesuffix(".0")
+    return f"{told} second{'' if told == '1' else 's'}"
+
+
 def be(plural: bool) -> str:
     """The form of "to be" that fits."""
     return "are" if plural else "is"

@@ -14,7 +14,7 @@ from model.rationale import english
 from model.rationale.compose import Draft
 from model.rationale.program import Op
 from model.rationale.qra import Qra, content_id
-from model.rationale.telling import Unclear
+from model.rationale.scopes import Unclear
 from model.rationale.walk import Setting
 
 Topic = tuple[str, ...]

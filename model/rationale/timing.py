@@ -8,7 +8,8 @@ from typing import cast
 from zlib import crc32
 
 from model.rationale import english
-from model.rationale.telling import Asked, Extreme, Mention, Teller, Unclear, extreme, reappears
+from model.rationale.scopes import Extreme, Unclear, extreme
+from model.rationale.telling import Asked, Mention, Teller, reappears
 from model.rationale.walk import Entity, Hop, Slot
 
 _SIDES: dict[Slot, int] = {"event": 0, "before": -1, "after": 1}
@@ -139,9 +140,9 @@ def _ask_acts_longer(teller: Teller, hop: Hop) -> Asked:
     seconds = {hop.source.id: float(hop.value), hop.other(hop.source.id).id: float(hop.other_value)}
     wanted, other = sorted((one, two), key=lambda e: seconds[e.id], reverse=True)
     teller.line(
-        f"the action of {teller.name(one)} {teller.in_clip(one.clip)} takes {seconds[one.id]:.1f} seconds and that of "
-        f"{teller.name(two)} {teller.in_clip(two.clip)} takes {seconds[two.id]:.1f} seconds, so that of {teller.name(wanted)} "
-        f"lasts longer"
+        f"the action of {teller.name(one)} {teller.in_clip(one.clip)} takes {english.seconds(seconds[one.id])} and that of "
+        f"{teller.name(two)} {teller.in_clip(two.clip)} takes {english.seconds(seconds[two.id])}, so that of "
+        f"{teller.name(wanted)} lasts longer"
     )
     both = f"that of {here.text} or that of {there.text}"
     question = teller.say(f"whose action lasts longer, {both}", f"which action takes more time, {both}")
@@ -163,8 +164,8 @@ def _ask_longer(teller: Teller, hop: Hop) -> Asked:
     seconds = {e.clip: teller.setting.clip(e.clip).seconds for e in (one, two)}
     wanted, other = sorted((one, two), key=lambda e: seconds[e.clip], reverse=end == "most")
     teller.line(
-        f"{_is_shown(teller, one)}, which lasts {seconds[one.clip]:.1f} seconds, and {_is_shown(teller, two)}, which lasts "
-        f"{seconds[two.clip]:.1f} seconds, so the {word} one is the {english.clip_name(wanted.clip)}"
+        f"{_is_shown(teller, one)}, which lasts {english.seconds(seconds[one.clip])}, and {_is_shown(teller, two)}, which "
+        f"lasts {english.seconds(seconds[two.clip])}, so the {word} one is the {english.clip_name(wanted.clip)}"
     )
     question = teller.say(
         f"which clip is {word}, {here} or {there}", f"which of these clips is {word}, {here} or {there}"
@@ -265,7 +266,7 @@ def _ask_extreme(teller: Teller, hop: Hop) -> Asked:
     register, words = extreme(teller, clip, slot)
     teller.op({"op": "clip_told", "of": register})
     facts = teller.setting.clip(clip)
-    told = f"it lasts {facts.seconds:.1f} seconds"
+    told = f"it lasts {english.seconds(facts.seconds)}"
     if slot in ("most", "fewest"):
         told = f"it shows {english.number_of(len(facts.names), 'object')}"
     teller.line(f"the {english.clip_name(clip)} is the one that {words}: {told}")

@@ -18,7 +18,7 @@ from graphdb import graphs, jobs
 from graphdb.connection import write
 from graphdb.qra import Mix, make_qra
 from model.rationale.evaluate import Evaluator
-from model.rationale.qra import FORMS
+from model.rationale.qra import FORMS, Family
 from model.rationale.verify import verify
 from model.stsg import Attribute, Event, Motion, ObjectNode, Reference, Relation, SceneGraph
 from tests.api.conftest import Server
@@ -29,6 +29,7 @@ from trainer.world.scene import Scene
 from trainer.world.truth import truth
 from workers.storage import Storage, dataset_file, keyframe_file, trace_file
 
+EDGES: dict[Family, float] = {"attribute": 1, "relation": 1, "motion": 1, "reference": 1}  # whose paths are edges only
 HOSTILE = "cup' DETACH DELETE n // \\' \\u0027"  # what a model could call a thing
 
 
@@ -90,7 +91,7 @@ def made(server: Server, driver: Driver, run_id: str, video_id: str) -> Iterator
     files.write_rows(trace_file(run_id, "bridge"), [exchange(id, video_id) for id in ("about linked", "linked")])
     for number in range(2):
         files.write(keyframe_file(run_id, f"{video_id}:{number:09d}"), f"picture {number}".encode())
-    rows = [q.to_row() for q in make_qra(driver, [run_id], Mix({1: 12, 2: 12, 3: 12, 4: 6}), seed=1)]
+    rows = [q.to_row() for q in make_qra(driver, [run_id], Mix({1: 12, 2: 12, 3: 12, 4: 6}, EDGES), seed=1)]
     dataset = f"qra_{uuid.uuid4().hex[:24]}"
     jobs.create(driver, "QraDataset", dataset, name="", seed=1, params={"runs": [run_id], "steps": {"1": 12}, "seed": 1}, stage="qra")  # fmt: skip
     files.write_rows(dataset_file(dataset), rows)

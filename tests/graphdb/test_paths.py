@@ -1,9 +1,9 @@
 """Reasoning paths in the store (STEP Sec. 3.2): each eligible one is equally likely, and a seed fixes them all."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from neo4j import Driver
@@ -11,24 +11,35 @@ from scipy.stats import chisquare
 
 from graphdb.cypher import cypher
 from graphdb.paths import load_settings, sample_walks
-from model.rationale.walk import Walk
+from model.rationale.walk import EDGE_KINDS, EdgeKind, Walk
 from model.stsg import SceneGraph
 from tests.graphdb.rationale_graphs import SMALL, stored
+from trainer.world.scene import Scene
+from trainer.world.truth import truth
 
 Key = tuple[str, ...]
+GRAPHS = {"run_paths": SMALL, "run_world_a": truth(Scene.generate(3)), "run_world_b": truth(Scene.generate(8))}
 
 
 @pytest.fixture(scope="module")
 def small(driver: Driver) -> Iterator[Driver]:
-    with stored(driver, {"run_paths": SMALL}):
+    with stored(driver, GRAPHS):
         yield driver
 
 
-def test_walks_are_uniform_over_what_is_eligible(small: Driver) -> None:
-    expected = _distribution(SMALL, steps=3)
-    assert sum(expected.values()) == 1
-    count = 8000
-    seen = Counter(_key(w) for w in sample_walks(small, "run_paths", count=count, steps=3, seed=11))
+@pytest.mark.parametrize(
+    ("run_id", "steps", "weights"),
+    [("run_paths", 3, {}), ("run_world_a", 2, {}), ("run_world_b", 2, {}),
+     ("run_paths", 2, {"RELATION": 3.0, "REFERENCE": 1.0, "ATTRIBUTE": 0.5})],
+)  # fmt: skip
+def test_walks_are_as_likely_as_they_should_be(
+    small: Driver, run_id: str, steps: int, weights: dict[EdgeKind, float]
+) -> None:
+    """Each eligible pair and expansion alike, or by the weights of their kinds of edge where there are any."""
+    expected = _distribution(GRAPHS[run_id], steps, weights)
+    assert sum(expected.values()) == pytest.approx(1)
+    count = 5000
+    seen = Counter(_key(w) for w in sample_walks(small, run_id, count=count, steps=steps, seed=11, weights=weights))
     assert set(seen) <= set(expected)
     keys = sorted(expected)
     test = chisquare([seen[k] for k in keys], [float(expected[k]) * count for k in keys])
@@ -89,35 +100,57 @@ def _key(walk: Walk) -> Key:
     return told
 
 
-def _distribution(graph: SceneGraph, steps: int) -> dict[Key, Fraction]:
+def test_pairs_in_time_are_alike_as_well(small: Driver) -> None:
+    """Who is compared: any two objects of two clips, each pair as often."""
+    entities = [chain[0] for chain in GRAPHS["run_world_a"].entities()]
+    pairs = [(a.id, b.id) for a in entities for b in entities if a.clip < b.clip]
+    walks = sample_walks(small, "run_world_a", count=2000, steps=2, seed=2, kinds=("PAIR",), slots=("first",))
+    seen = Counter((w.hops[0].start, w.hops[0].end) for w in walks)
+    assert set(seen) == set(pairs) and {w.asked for w in walks} == {"first"}
+    assert chisquare([seen[pair] for pair in pairs]).pvalue > 0.01
+
+
+def _distribution(graph: SceneGraph, steps: int, weights: Mapping[EdgeKind, float]) -> dict[Key, Fraction]:
     """Every walk with its probability, found by trying all choices on the plain graph."""
     edges = sorted(set(_edges(graph)))
     pairs = [(e, asked, left) for e in edges for asked, left in _slots(e) if left or steps == 1]
     found: dict[Key, Fraction] = {}
+    names = {chain[0].id: chain[0].name.split() for chain in graph.entities()}
+    pairs = [p for p in pairs if p[1] != "owner" or p[0][4] not in names[p[0][1]]]
+    apart = [e for e in edges if e[0] != "ATTRIBUTE" or e[4] not in names[e[1]]]
     for (kind, source, target, label, value), asked, left in pairs:
         seen = {source, target} - {""}
         used = set() if target else {(source, kind, label, value)}
         crossed = set(left) if kind == "REFERENCE" else set()
         key = (asked, source, target, label, value)
-        for more, chance in _continued(edges, left, seen, used, crossed, steps - 1):
+        for more, chance in _continued(apart, left, seen, used, crossed, steps - 1, weights):
             found[key + more] = found.get(key + more, Fraction()) + chance / len(pairs)
     return found
 
 
 def _continued(
-    edges: list[Key], open: tuple[str, ...], seen: set[str], used: set[Key], crossed: set[str], left: int
+    edges: list[Key],
+    open: tuple[str, ...],
+    seen: set[str],
+    used: set[Key],
+    crossed: set[str],
+    left: int,
+    weights: Mapping[EdgeKind, float],
 ) -> Iterator[tuple[Key, Fraction]]:
     options = [o for e in open for o in _options(edges, e, seen, used, crossed)] if left else []
+    weighed = {kind: Fraction(weights.get(kind, 0.0) if weights else 1.0) for kind in EDGE_KINDS}
+    options = [o for o in options if weighed[cast(EdgeKind, o[1])]]
     if left > 1 and any(o[2] for o in options):
         options = [o for o in options if o[2]]
     if not options:
         yield (), Fraction(1)
+    total = sum((weighed[cast(EdgeKind, o[1])] for o in options), Fraction())
     for expanded, kind, entered, label, value in options:
         after = (*(e for e in open if e != expanded), *([entered] if entered else []))
         more_used = used | ({(expanded, kind, label, value)} if not entered else set())
         more_crossed = crossed | ({entered} if kind == "REFERENCE" else set())
-        for more, chance in _continued(edges, after, seen | {entered}, more_used, more_crossed, left - 1):
-            yield (expanded, kind, entered, label, value, *more), chance / len(options)
+        for more, chance in _continued(edges, after, seen | {entered}, more_used, more_crossed, left - 1, weights):
+            yield (expanded, kind, entered, label, value, *more), chance * weighed[cast(EdgeKind, kind)] / total
 
 
 def _options(edges: list[Key], entity: str, seen: set[str], used: set[Key], crossed: set[str]) -> list[Key]:

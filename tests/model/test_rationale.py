@@ -11,7 +11,7 @@ from model.rationale import english
 from model.rationale.compose import compose
 from model.rationale.evaluate import evaluate
 from model.rationale.program import Op
-from model.rationale.telling import Context, Unclear
+from model.rationale.scopes import Context, Unclear
 from model.rationale.walk import ClipFacts, Entity, Hop, Setting, Walk
 from model.stsg import Attribute, Event, Motion, ObjectNode, Reference, Relation, SceneGraph
 
