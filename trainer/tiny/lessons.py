@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from model.prompts import ask
 from trainer.world import answers
-from trainer.world.scene import COLORS, PLACES, RELATIONS, SHAPES, SIZES, Scene, SceneClip, Thing, relation
+from trainer.world.scene import COLORS, HELD_OUT, PLACES, RELATIONS, SHAPES, SIZES, Scene, SceneClip, Thing, relation
 
 View = Literal["text", "image", "clip", "clips"]
 ROWS = ("top", "upper", "lower", "bottom")
@@ -115,9 +115,10 @@ def claims(clip: SceneClip, rng: Random) -> Iterator[tuple[str, bool]]:
 
 
 def _absent(clip: SceneClip, thing: Thing, rng: Random) -> str:
+    """A name that shares a word with a thing and isn't in the clip; a held-out pair would seem to be nowhere ever."""
     while True:
         color, shape = rng.choice(((rng.choice(COLORS), thing.shape), (thing.color, rng.choice(SHAPES))))
-        if all((t.color, t.shape) != (color, shape) for t in clip.things):
+        if (color, shape) not in HELD_OUT and all((t.color, t.shape) != (color, shape) for t in clip.things):
             return f"{color} {shape}"
 
 

@@ -1,4 +1,4 @@
-"""Training of the tiny model: stage 0 aligns what is seen with words, stage 1 teaches lessons, look-ups first.
+"""Training of the tiny model: stage 0 aligns what is seen with words, stage 1 finds what names name, stage 2 teaches lessons.
 
 Two single-threaded processes, each with half of a batch and one all-reduce a step, use two cores better than two
 threads do. Every step's data come from the seed and the step's number, so a stopped training goes on where it was.
@@ -7,7 +7,6 @@ threads do. Every step's data come from the seed and the step's number, so a sto
 import json
 import os
 import time
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast, Qwen3VLForConditionalGeneration
 
+from trainer.tiny.exam import Guesser, exam_rows, examine
 from trainer.tiny.lessons import View
 from trainer.tiny.network import (
     Batch,
@@ -32,7 +32,7 @@ from trainer.tiny.network import (
     word_ids,
     words_loss,
 )
-from trainer.tiny.rows import NOMINAL_FPS, Row, collate, crowded_row, name_row, patches, sample_row, shown_words
+from trainer.tiny.rows import NOMINAL_FPS, collate, crowded_row, name_row, patches, sample_row, shown_words
 from trainer.tiny.vocabulary import SIDE, build_processor, build_tokenizer
 from trainer.world.scene import Scene
 
@@ -53,14 +53,14 @@ class Recipe:
 
     seed: int = 0
     align_steps: int = 1500
-    name_steps: int = 1250
+    name_steps: int = 500
     lesson_steps: int = 6000
     align_rate: float = 2e-3
     name_rate: float = 2e-3
     rate: float = 1.5e-3
     hold: float = 0.4  # the share of the lessons at the full rate, before it falls to a fiftieth
     examined: int = 40  # validation scenes at each checkpoint
-    align_weight: float = 0.2  # of stage 0's loss afterwards
+    align_weight: float = 0.5  # of stage 0's loss afterwards
     name_weight: float = 0.1  # of stage 1's loss during the lessons
     rivals: tuple[float, ...] = (0.0, 0.5, 0.9)  # how often things share a colour: a scene draws one of these
     phases: tuple[Phase, ...] = (
@@ -115,28 +115,11 @@ class Training:
         ways = {"prompts": "compact", "frames": "video", "fps": NOMINAL_FPS, "side": SIDE, "advice": advice}
         (folder / "stsg.json").write_text(json.dumps(ways) + "\n")
 
-    @torch.no_grad()
     def examine(self, scenes: int) -> dict[str, float]:
-        """Exact match by kind of lesson on validation scenes, with the right beginning of each answer given."""
-        hits: dict[str, list[bool]] = defaultdict(list)
-        for seed in range(scenes):
-            rng = Random(seed)
-            scene = Scene.generate(seed, split="validation", rivals=rng.choice(self.recipe.rivals))
-            for view in ("image", "clip", "clips", "text"):
-                row = sample_row(scene, view, rng, looks=0.3 if view == "image" else 0.0)
-                for kind, hit in zip((x.kind for x in row.lessons), self._graded(row), strict=True):
-                    hits[kind].append(hit)
-        return {kind: round(sum(found) / len(found), 3) for kind, found in sorted(hits.items())}
-
-    def _graded(self, row: Row) -> list[bool]:
-        batch = collate(self.tokenizer, [row])
-        logits, _ = predict(self.network, batch, self._see(batch))
-        chosen = batch.labels[0, 1:] != -100
-        right = (logits.argmax(-1) == batch.labels[0, 1:][chosen]).tolist()
-        graded = [True] * len(row.lessons)
-        for segment, hit in zip(batch.segments[0, 1:][chosen].tolist(), right, strict=True):
-            graded[segment - 1] &= hit
-        return graded
+        """Exact match by kind of lesson on validation scenes."""
+        rows = list(exam_rows("validation", range(scenes), self.recipe.rivals))
+        marks = examine(self.network, self.tokenizer, rows, Guesser(()))
+        return {kind: round(mark.right, 3) for kind, mark in marks.items()}
 
     def _see(self, batch: Batch) -> Tensor:
         return (
@@ -165,7 +148,7 @@ class Training:
         batch = collate(self.tokenizer, [name_row(self._scene(rng), rng) for _ in range(16)])
         visual = self._see(batch)
         loss, accuracy = words_loss(self.network, look_up(self.network, batch, visual), batch.named, self.groups)
-        aligned, _ = self._aligned(6, rng)
+        aligned, _ = self._aligned(8, rng)
         rate = _rate(recipe.name_rate, self.step - recipe.align_steps, recipe.name_steps)
         self._descend(loss + recipe.align_weight * aligned, rate)
         return loss.item(), accuracy
@@ -183,7 +166,7 @@ class Training:
         logits, named = predict(self.network, batch, visual)
         loss = lesson_loss(logits, batch)
         accuracy: list[float] = []
-        whole = loss + recipe.align_weight * self._aligned(6, rng)[0]
+        whole = loss + recipe.align_weight * self._aligned(8, rng)[0]
         if len(batch.named):
             found, accuracy = words_loss(self.network, named, batch.named, self.groups)
             whole = whole + recipe.name_weight * found
