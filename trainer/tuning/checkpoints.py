@@ -14,7 +14,7 @@ from trainer.tuning.spec import TuningError
 
 STATE = "trainer"  # the folder of a checkpoint that only a training that goes on needs
 _DONE = "complete.json"
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what a system says when there is no room
 _KEPT_STATES = 2
 
 
@@ -89,7 +89,7 @@ def guarded(part: Path, write: Callable[[], None]) -> None:
         numbers = [getattr(e, "errno", None), getattr(e.__context__, "errno", None)]
         numbers += map(int, re.findall(r"os error (\d+)", told))
         remedy = "The checkpoint before it is whole; make room and start again."
-        if any(n in _FULL for n in numbers) or free < 2**20:
+        if any(n in FULL for n in numbers) or free < 2**20:
             detail = f"There is no room for a checkpoint: {free // 2**20} MiB are free. {e}."
             raise TuningError("disk_full", "checkpoints", detail, remedy) from e
         if isinstance(e, OSError | RuntimeError):

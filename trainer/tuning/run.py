@@ -124,5 +124,8 @@ def _unforeseen(e: Exception) -> dict[str, str]:
     if type(e).__name__ == "OutOfMemoryError":
         remedy = "Raise accumulation, or set gradient_checkpointing, fewer frames or lora."
         return {"code": "out_of_memory", "detail": f"The device's memory is too small: {e}", "remedy": remedy}
+    if isinstance(e, OSError) and e.errno in checkpoints.FULL:
+        remedy = "Make room and start again; it goes on from the last checkpoint."
+        return {"code": "disk_full", "detail": f"There is no room to write: {e}.", "remedy": remedy}
     remedy = "See the process's log; started again it goes on from the last checkpoint."
     return {"code": "internal", "detail": f"{type(e).__name__}: {e}", "remedy": remedy}

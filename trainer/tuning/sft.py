@@ -96,11 +96,9 @@ class RationaleTrainer(SFTTrainer):  # type: ignore[misc]
         if self.args.world_size == 1:
             self.stop.check()
         losses = self._losses(model, inputs, shared=self.shared)
-        if not bool(torch.isfinite(losses.total)):
-            step = self.state.global_step + 1
-            detail = f"The loss is {float(losses.total)} at step {step}."
-            remedy = "Lower learning_rate or lengthen warmup, and start again from the last checkpoint."
-            raise TuningError("loss_not_finite", "learning_rate", detail, remedy)
+        broken = (~torch.isfinite(losses.total)).float()
+        if float(self.accelerator.reduce(broken, "sum")) > 0:  # all processes learn of it, and all tell the same
+            raise self._not_finite("The loss is no finite number")
         tokens = (inputs["segments"] != PADDING).sum()
         self.parts += torch.stack([losses.answer, losses.rationale, tokens]).detach().cpu().double()
         total: Tensor = losses.total * self.args.world_size
@@ -121,10 +119,13 @@ class RationaleTrainer(SFTTrainer):  # type: ignore[misc]
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
         norm = super()._get_grad_norm(model, grad_norm=grad_norm)
         if not np.isfinite(float(norm)):
-            step = self.state.global_step + 1
-            remedy = "Lower learning_rate or lengthen warmup, and start again from the last checkpoint."
-            raise TuningError("loss_not_finite", "learning_rate", f"A gradient is {norm} at step {step}.", remedy)
+            raise self._not_finite(f"The gradients' norm is {norm}")
         return norm
+
+    def _not_finite(self, what: str) -> TuningError:
+        remedy = "Lower learning_rate or lengthen warmup, and start again from the last checkpoint."
+        detail = f"{what} at step {self.state.global_step + 1}."
+        return TuningError("loss_not_finite", "learning_rate", detail, remedy)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         """Nothing to load: the network was opened from the checkpoint."""
