@@ -95,9 +95,9 @@ def test_alignment_learns(tmp_path: Path) -> None:
 
 def test_naming_learns_on_its_own(tmp_path: Path) -> None:
     torch.set_num_threads(1)
-    training = Training(replace(SHORT, align_steps=0, name_steps=60), tmp_path, 0, 1)
+    training = Training(replace(SHORT, align_steps=0, name_steps=60, align_weight=0.0), tmp_path, 0, 1)
     words = training.network.model.language_model.embed_tokens.weight.clone()
-    assert _gain(training, training._name) < 0.7
+    assert _gain(training, training._name) < 0.8  # frames are not yet aligned: names can learn what they say themselves
     assert torch.equal(words, training.network.model.language_model.embed_tokens.weight)
 
 
