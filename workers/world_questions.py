@@ -2,8 +2,8 @@
 
     python -m workers.world_questions
 
-starts a Neo4j of its own and writes the files that `trainer.evaluation.world` reads. The same code gives the same bytes.
-Worlds are taken some at a time, so that any part can be made anew by itself.
+starts a Neo4j of its own and writes the files that `trainer.evaluation.world` reads. Worlds are taken some at a time,
+so that any part can be made by itself.
 """
 
 import sys

@@ -7,6 +7,7 @@ from neo4j import Driver
 
 from graphdb import graphs, videos
 from graphdb.qra import Mix, make_qra
+from model.rationale.qra import Family
 from model.stsg import Clip
 from trainer.benchmarks.gold import star
 
@@ -18,6 +19,7 @@ def frame(actions: list[str], **relations: str) -> dict[str, object]:
     return {"actions": actions, "bbox_labels": [], "rel_pairs": pairs, "rel_labels": [*relations.values(), "on"]}
 
 
+ABOUT_OBJECTS: tuple[Family, ...] = ("attribute", "relation", "motion", "reference")
 FRAMES = {
     "000001": frame(["Drinking from a bottle"], bottle="drinking from", phone="holding"),
     "000031": frame(["Putting down a bottle"], bottle="touching", phone="holding"),
@@ -37,7 +39,7 @@ def gold(driver: Driver, run_id: str) -> Iterator[str]:
 
 
 def test_questions_of_one_and_two_steps_are_made_from_a_human_graph(driver: Driver, gold: str) -> None:
-    found = list(make_qra(driver, [gold], Mix({1: 4, 2: 4}), seed=1))
+    found = list(make_qra(driver, [gold], Mix({1: 4, 2: 4}, families=dict.fromkeys(ABOUT_OBJECTS, 1.0)), seed=1))
     assert [q.steps for q in found].count(1) == [q.steps for q in found].count(2) == 4
     words = {
         "person",

@@ -169,7 +169,15 @@ def test_the_same_request_gives_the_same_bytes(driver: Driver, worlds: dict[str,
 
 def test_a_shortage_is_reported_not_filled_up(small: Driver) -> None:
     report = QraReport()
-    samples = list(make_qra(small, ["run_programs", "no such run"], Mix({1: 500, 9: 3}), seed=1, report=report))
+    samples = list(
+        make_qra(
+            small,
+            ["run_programs", "no such run"],
+            Mix({1: 500, 9: 3}, families={"attribute": 1}),
+            seed=1,
+            report=report,
+        )
+    )
     told = report.to_dict()
     assert told["wanted"] == {"1": 500, "9": 3}
     assert 0 < told["by_steps"]["1"] == len(samples) < 500
