@@ -29,9 +29,8 @@ def requests(count: int, groups: int, shown: int, side: int, tokens: int) -> lis
 
 def measured(way: str, source: str, asked: Sequence[Request]) -> tuple[float, list[str]]:
     """Seconds and texts of one way, after a first pass that isn't counted."""
-    if way == "shared":
-        hf._WORTH_SHARING = 1
-    llm = hf.HuggingFaceVideoLLM(source, batch=1 if way == "one by one" else 64, share=way == "shared")
+    batch, share = 1 if way == "one by one" else 64, way == "shared"
+    llm = hf.HuggingFaceVideoLLM(source, batch=batch, share=share, worth_sharing=1)
     llm.answer(asked[:4])
     since = time.perf_counter()
     texts = [reply.text for reply in llm.answer(asked)]

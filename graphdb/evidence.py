@@ -25,4 +25,4 @@ def path_edges(driver: Driver, run_id: str, path: Sequence[Mapping[str, str]]) -
 
 def _end(edge: Mapping[str, str]) -> str:
     """The local id of the node at an edge's end; an attribute's is made of its owner's and what it says."""
-    return f"{edge['from']}/{edge['type']}={edge['value']}" if edge["kind"] == "ATTRIBUTE" else edge["to"]
+    return f"{edge['from']}/{edge['type']}={edge['value']}" if edge["kind"] == "ATTRIBUTE" else edge.get("to", "")

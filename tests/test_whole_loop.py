@@ -15,7 +15,7 @@ from trainer.world.files import Rendered, load_scene, render_with_truth
 from trainer.world.score import KINDS, Score, chance, score, total
 from trainer.world.truth import truth
 
-PERFECT, TINY = 50, 40
+PERFECT, TINY = 50, 24
 
 
 @pytest.fixture(scope="module")
@@ -55,11 +55,11 @@ def test_a_perfect_model_gives_perfect_graphs(client: Client, perfect: list[str]
 def test_every_exported_answer_is_the_answer_on_the_true_world(
     client: Client, perfect: list[str], rendered: list[Rendered]
 ) -> None:
-    body = {"runs": perfect, "steps": {str(n): 300 for n in range(1, 6)}, "seed": 3}
+    body = {"runs": perfect, "steps": {str(n): 160 for n in range(1, 6)}, "seed": 3}
     dataset = client.until_final(f"/v1/qra-datasets/{client.post('/v1/qra-datasets', body)['id']}")
-    assert dataset["by_steps"] == {str(n): 300 for n in range(1, 6)}
+    assert dataset["by_steps"] == {str(n): 160 for n in range(1, 6)}
     rows = list(client.lines(f"/v1/qra-datasets/{dataset['id']}/export"))
-    assert len({row["id"] for row in rows}) == len(rows) == 1500
+    assert len({row["id"] for row in rows}) == len(rows) == 800
     worlds = {run: truth(v.scene) for run, v in zip(perfect, rendered, strict=False)}
     wrong = [
         row for row in rows if evaluate.evaluate(program_from_row(row), worlds[row["run_id"]]).answer != row["answer"]

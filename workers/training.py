@@ -111,8 +111,8 @@ class Watch:
             (self.folder / "process.json").unlink(missing_ok=True)
         if self.process.alive():
             self._note("attached", "Found the process again that an earlier worker started.")
-        else:
-            prepare(self.service, self.job, self.folder)
+        elif prepare(self.service, self.job, self.folder):
+            self.offsets = dict.fromkeys(self.offsets, 0)  # what was told in a folder of another machine is not in here
         while True:
             if not self.process.alive() and self._ended():
                 return

@@ -34,14 +34,16 @@ def folder_of(service: Service, job_id: str) -> Path:
     return service.settings.home.absolute() / "tuning" / job_id
 
 
-def prepare(service: Service, job: Job, folder: Path) -> None:
-    """Write the folder of a training, unless it is there; its spec comes last, so that it is whole once it has one.
+def prepare(service: Service, job: Job, folder: Path) -> bool:
+    """Write the folder of a training, unless it is there; whether it was written anew.
+
+    Its spec comes last, so that it is whole once it has one.
 
     Raises:
         JobError: unknown_model, empty_data, no_frames, file_gone.
     """
     if (folder / "spec.json").exists():
-        return
+        return False
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     params = job["params"]
@@ -58,6 +60,7 @@ def prepare(service: Service, job: Job, folder: Path) -> None:
         raise JobError("empty_data", "There is no row to train on.", "Name a training_file that has rows.")
     _fetch_checkpoint(service, job["id"], folder)
     write_json(folder / "spec.json", params["spec"] | {"base": spec.partition(":")[2]})
+    return True
 
 
 def _parts(service: Service, params: dict[str, Any]) -> dict[str, Iterator[Row]]:

@@ -172,14 +172,15 @@ def _follow(client: Client, id: str, *, quiet: bool, lines: bool = False) -> dic
     seen: dict[str, Any] = {"validation": []}
     with Live(console=show.err, refresh_per_second=4, transient=True) as live:
         for event in client.follow(f"{_JOBS}/{id}"):
+            told = event.data["data"]
             if lines:
-                show.as_json({"id": event.seq, "type": event.type} | event.data)
-            if "validation" in event.data:
-                seen["validation"].append(event.data)
+                show.as_json(event.data)
+            if "validation" in told:
+                seen["validation"].append(told)
             elif event.type == "metrics":
-                seen["metrics"] = event.data
+                seen["metrics"] = told
             else:
-                seen["said"] = event.data.get("message", event.type)
+                seen["said"] = told.get("message", event.type)
             if not quiet:
                 live.update(_view(id, seen))
     found: dict[str, Any] = client.get(f"{_JOBS}/{id}")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from neo4j import Driver
 
+from graphdb.evidence import path_edges
 from graphdb.programs import run_program, run_programs
 from graphdb.qra import Mix, QraReport, make_qra
 from model.rationale.evaluate import evaluate
@@ -128,6 +129,9 @@ def test_every_answer_is_right_in_both_readings(driver: Driver, worlds: dict[str
         assert len(q.rationale) == q.steps == q.n_hops + q.n_temporal
         assert len(q.path) in (q.steps, q.steps - 1), "all steps but the search for a clip lead along the path"
     assert len({(q.run_id, q.question) for q in samples}) == len({q.id for q in samples}) == len(samples)
+    for q in samples[::3]:
+        stored_edges = [edge for edge in q.path if edge["kind"] != "PAIR"]
+        assert len(path_edges(driver, q.run_id, q.path)) == len(stored_edges), q.path
 
 
 def test_blind_guessing_does_not_pay(driver: Driver, worlds: dict[str, int]) -> None:

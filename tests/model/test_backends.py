@@ -135,15 +135,12 @@ def stock(folder: Path, request: Request) -> str:
 
 
 @pytest.mark.parametrize("kind", ["qwen", "llava"])
-def test_every_way_gives_what_generate_gives(
-    kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_way_gives_what_generate_gives(kind: str, request: pytest.FixtureRequest) -> None:
     folder: Path = request.getfixturevalue(kind)
     requests = [r for r in REQUESTS if kind == "qwen" or len(r.frames) < 3]
     plain = HuggingFaceVideoLLM(str(folder), share=False).answer(requests)
     small = HuggingFaceVideoLLM(str(folder), share=False, batch=1).answer(requests)
-    monkeypatch.setattr("model.backends.hf._WORTH_SHARING", 1)
-    sharing = HuggingFaceVideoLLM(str(folder))
+    sharing = HuggingFaceVideoLLM(str(folder), worth_sharing=1)
     shared = sharing.answer(requests)
     assert sharing._share, "the class can share its visual prefix, and was found not to"
     texts = [r.text for r in plain]
