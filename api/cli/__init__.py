@@ -2,7 +2,7 @@
 
 import typer
 
-from api.cli import benchmark, demo, evaluate, models, qra, stack, train, videos, world
+from api.cli import benchmark, demo, evaluate, models, qra, rounds, stack, train, videos, world
 
 app = typer.Typer(
     name="stsg",
@@ -20,6 +20,7 @@ app.command()(videos.ingest)
 app.command()(videos.runs)
 app.command()(videos.graph)
 app.command()(demo.demo)
+app.command()(rounds.rounds)
 app.add_typer(qra.app, name="qra")
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(train.app, name="train")

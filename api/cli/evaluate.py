@@ -113,21 +113,16 @@ def world(
     """
     wanted = {"benchmark": benchmark.value, "seed": seed} | ({"samples": samples} if samples else {})
     bodies = [{"model": model, "mode": mode.value, **wanted} for model in models for mode in modes]
-    with show.failures(), _service() as client:
-        first, *others = _answered(client, bodies, quiet=as_json)
-        path = f"/v1/evaluations/{first}/report"
-        report = client.get(path, against=others)
-        if plot:
-            query = urlencode({"against": others, "format": "svg"}, doseq=True)
-            plot.write_bytes(b"".join(client.blocks(f"{path}?{query}")))
+    with show.failures(), service() as client:
+        report = answered(client, bodies, plot, quiet=as_json)
     if as_json:
         show.as_json(report)
     else:
-        _print(report)
+        print_report(report)
 
 
 @contextmanager
-def _service() -> Iterator[Client]:
+def service() -> Iterator[Client]:
     """The service of STSG_API_URL, or the local stack, which is started and stopped where none runs."""
     if os.environ.get("STSG_API_URL"):
         with Client() as client:
@@ -142,7 +137,18 @@ def _service() -> Iterator[Client]:
             local.stop()
 
 
-def _answered(client: Client, bodies: list[dict[str, Any]], *, quiet: bool) -> list[str]:
+def answered(client: Client, bodies: list[dict[str, Any]], plot: Path | None, *, quiet: bool) -> dict[str, Any]:
+    """The report on some evaluations, which are started and waited for; a plot of it goes to a file if wanted."""
+    first, *others = _evaluations(client, bodies, quiet=quiet)
+    path = f"/v1/evaluations/{first}/report"
+    if plot:
+        query = urlencode({"against": others, "format": "svg"}, doseq=True)
+        plot.write_bytes(b"".join(client.blocks(f"{path}?{query}")))
+    report: dict[str, Any] = client.get(path, against=others)
+    return report
+
+
+def _evaluations(client: Client, bodies: list[dict[str, Any]], *, quiet: bool) -> list[str]:
     """Start the evaluations and wait for them; returns their ids."""
     with show.RunProgress(quiet) as bars:
         begun = [client.post("/v1/evaluations", body) for body in bodies]
@@ -160,7 +166,8 @@ def _answered(client: Client, bodies: list[dict[str, Any]], *, quiet: bool) -> l
     return [job["id"] for job in begun]
 
 
-def _print(report: dict[str, Any]) -> None:
+def print_report(report: dict[str, Any]) -> None:
+    """Print scores by number of steps, and the paired tests."""
     rows = [
         (
             model["name"],

@@ -1,11 +1,17 @@
 """`stsg models`: what may be named, and where it comes from."""
 
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from api.cli import show
-from api.client import Client
+from api.client import Client, ServiceError
 
 app = typer.Typer(help="Models that a run, an evaluation or a training may name.", no_args_is_help=True)
 
@@ -50,3 +56,79 @@ def delete(model: Annotated[str, typer.Argument(help="The model's id.")], as_jso
         show.as_json({"id": model, "deleted": True})
     else:
         show.out.print(f"{model} is deleted")
+
+
+@app.command()
+def check(
+    model: Annotated[str, typer.Argument(help="A name in STSG_MODELS, hf:FOLDER_OR_ID or openai:URL#NAME.")],
+    width: Annotated[int, typer.Option(min=1, help="Of your videos' frames, in pixels.")] = 1280,
+    height: Annotated[int, typer.Option(min=1, help="Of your videos' frames, in pixels.")] = 720,
+    measure: Annotated[bool, typer.Option(help="Load the model and time a clip.")] = True,
+    as_json: show.AsJson = False,
+) -> None:
+    """Tell memory, tokens, prompts and time that a model takes on this device, before a run is started.
+
+    Works without the service. Exit code 1 where the model doesn't fit.
+    """
+    from workers.settings import settings
+
+    with show.failures(), _quiet():
+        from model.backends import SpecError
+        from model.video_llm import VideoLLMError
+        from trainer.conformance.fit import fit, told
+
+        try:
+            found = fit(settings().model_specs().get(model, model), (width, height), measure=measure)
+        except (SpecError, VideoLLMError) as e:
+            raise ServiceError(str(e), "") from e
+    if as_json:
+        show.as_json(asdict(found) | {"fits": found.fits})
+    else:
+        show.out.print(told(found), markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(0 if found.fits else 1)
+
+
+@app.command()
+def conformance(
+    names: Annotated[list[str] | None, typer.Argument(help="Classes, such as Qwen3-VL; none is all.")] = None,
+    folder: Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="Check this checkpoint.")] = None,
+    readme: Annotated[Path | None, typer.Option(exists=True, help="Put the table into this Markdown file.")] = None,
+    as_json: show.AsJson = False,
+) -> None:
+    """Try what the service needs of a Video-LLM class on a small random checkpoint of each, or on yours.
+
+    Replies are compared token for token with what transformers' own `generate` gives. Works without the service. Exit code 1
+    where a check fails, with why below the table.
+    """
+    with show.failures(), _quiet(), show.err.status("checking"):
+        import torch
+
+        from trainer.conformance.checkpoints import FAMILIES
+        from trainer.conformance.checks import check_own, table
+        from trainer.conformance.checks import conformance as checked
+
+        known = {f.name: f for f in FAMILIES}
+        if unknown := sorted(set(names or ()) - set(known)):
+            raise ServiceError(f"There is no class {', '.join(unknown)}.", f"Name some of {', '.join(known)}.")
+        torch.set_num_threads(1)  # networks this small gain nothing from more
+        found = [check_own(folder)] if folder else checked([known[name] for name in names or known])
+    if readme:
+        between = re.compile(r"(<!-- conformance -->\n).*(<!-- end -->)", re.DOTALL)
+        readme.write_text(between.sub(lambda m: f"{m[1]}\n{table(found)}\n\n{m[2]}", readme.read_text()))
+    if as_json:
+        show.as_json([asdict(one) for one in found])
+    else:
+        show.out.print(table(found), markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(0 if all(one.passed for one in found) else 1)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what transformers tells about classes that are only tried."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

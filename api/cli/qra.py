@@ -41,7 +41,7 @@ def create(
 ) -> None:
     """Make a data set and wait until it is there."""
     with show.failures(), Client() as client, show.err.status("sampling"):
-        mix: dict[str, Any] = {"steps": _mix(steps)}
+        mix: dict[str, Any] = {"steps": step_counts(steps)}
         mix |= {
             key: _weights(given, key)
             for key, given in (("families", families), ("forms", forms), ("edges", edges))
@@ -65,7 +65,8 @@ def make(client: Client, runs: list[str], mix: dict[str, Any], seed: int = 0, na
     return client.until_final(f"/v1/qra-datasets/{dataset['id']}")
 
 
-def _mix(steps: list[str]) -> dict[str, int]:
+def step_counts(steps: list[str]) -> dict[str, int]:
+    """`3=50` as {"3": 50}."""
     try:
         return {str(int(left)): int(right) for left, _, right in (item.partition("=") for item in steps)}
     except ValueError:

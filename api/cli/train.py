@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Trainings: rationale learning on QRA data, and what it makes.", no_args_is_help=True)
 JobId = Annotated[str, typer.Argument(help="The training's id.")]
-_JOBS = "/v1/fine_tuning/jobs"
+JOBS = "/v1/fine_tuning/jobs"
 _ENDED = ("succeeded", "failed", "cancelled", "paused")
 
 
@@ -60,7 +60,7 @@ def start(
         "frames": frames,
         "save_every": save_every,
     }
-    step = {k: v for k, v in step.items() if v is not None} | _settings(settings)
+    step = {k: v for k, v in step.items() if v is not None} | settings_of(settings)
     with show.failures(), Client() as client:
         body: dict[str, Any] = {"model": model, "training_file": _rows(client, data), "suffix": suffix, "seed": seed}
         if validation.replace(".", "", 1).isdigit():
@@ -71,15 +71,15 @@ def start(
         if dry_run:
             _rehearse(client, body, as_json=as_json)
             return
-        job = client.post(_JOBS, body)
+        job = client.post(JOBS, body)
         if watch:
-            job = _follow(client, job["id"], quiet=as_json)
+            job = follow(client, job["id"], quiet=as_json)
     _tell(job, as_json=as_json)
     if watch and job["status"] != "succeeded":
         raise typer.Exit(1)
 
 
-def _settings(given: list[str]) -> dict[str, Any]:
+def settings_of(given: list[str]) -> dict[str, Any]:
     """`a.b=1` as {"a": {"b": 1}}; what is no JSON is text."""
     found: dict[str, Any] = {}
     for item in given:
@@ -106,9 +106,9 @@ def _rows(client: Client, data: str) -> str:
 
 def _rehearse(client: Client, body: dict[str, Any], *, as_json: bool) -> None:
     with show.err.status("measuring"):
-        told = client.post(f"{_JOBS}?dry_run=true", body)
+        told = client.post(f"{JOBS}?dry_run=true", body)
         while told["status"] in ("queued", "running"):
-            told = client.post(f"{_JOBS}?dry_run=true", body)
+            told = client.post(f"{JOBS}?dry_run=true", body)
     if as_json:
         show.as_json(told["report"])
         return
@@ -122,7 +122,7 @@ def list_(
 ) -> None:
     """List trainings, newest first."""
     with show.failures(), Client() as client:
-        found = list(islice(client.pages(_JOBS), limit))
+        found = list(islice(client.pages(JOBS), limit))
     if as_json:
         show.as_json(found)
         return
@@ -134,9 +134,9 @@ def list_(
 def show_(job: JobId, as_json: show.AsJson = False) -> None:
     """Show a training, its checkpoints and what it said last."""
     with show.failures(), Client() as client:
-        found = client.get(f"{_JOBS}/{job}")
-        points = list(client.pages(f"{_JOBS}/{job}/checkpoints"))
-        events = client.get(f"{_JOBS}/{job}/events", limit=10)["data"]
+        found = client.get(f"{JOBS}/{job}")
+        points = list(client.pages(f"{JOBS}/{job}/checkpoints"))
+        events = client.get(f"{JOBS}/{job}/events", limit=10)["data"]
     if as_json:
         show.as_json(found | {"checkpoints": points, "events": events})
         return
@@ -159,19 +159,20 @@ def watch(job: JobId, as_json: show.AsJson = False) -> None:
     Exit code 1 when it doesn't succeed. It goes on when this command ends. With --json every event is a line.
     """
     with show.failures(), Client() as client:
-        found = _follow(client, job, quiet=as_json, lines=as_json)
+        found = follow(client, job, quiet=as_json, lines=as_json)
     if not as_json:
         _tell(found, as_json=False)
     if found["status"] != "succeeded":
         raise typer.Exit(1)
 
 
-def _follow(client: Client, id: str, *, quiet: bool, lines: bool = False) -> dict[str, Any]:
+def follow(client: Client, id: str, *, quiet: bool, lines: bool = False) -> dict[str, Any]:
+    """A training when it has ended, shown as it goes; with `lines` every event is a line of JSON."""
     from rich.live import Live
 
     seen: dict[str, Any] = {"validation": []}
     with Live(console=show.err, refresh_per_second=4, transient=True) as live:
-        for event in client.follow(f"{_JOBS}/{id}"):
+        for event in client.follow(f"{JOBS}/{id}"):
             told = event.data["data"]
             if lines:
                 show.as_json(event.data)
@@ -183,7 +184,7 @@ def _follow(client: Client, id: str, *, quiet: bool, lines: bool = False) -> dic
                 seen["said"] = told.get("message", event.type)
             if not quiet:
                 live.update(_view(id, seen))
-    found: dict[str, Any] = client.get(f"{_JOBS}/{id}")
+    found: dict[str, Any] = client.get(f"{JOBS}/{id}")
     return found
 
 
@@ -231,7 +232,7 @@ def resume(job: JobId, as_json: show.AsJson = False) -> None:
 
 def _ask(job: str, what: str, *, as_json: bool) -> None:
     with show.failures(), Client() as client:
-        found = client.post(f"{_JOBS}/{job}/{what}")
+        found = client.post(f"{JOBS}/{job}/{what}")
     _tell(found, as_json=as_json)
 
 

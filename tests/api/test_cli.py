@@ -15,13 +15,13 @@ def stsg(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "from api.cli import app; app()", *words]
     wide = {"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
     return subprocess.run(
-        command, capture_output=True, text=True, timeout=120, check=False, env=os.environ | wide | env
+        command, capture_output=True, text=True, timeout=300, check=False, env=os.environ | wide | env
     )
 
 
 @pytest.mark.parametrize(
     "words",
-    ["", "up", "down", "doctor", "ingest", "runs", "graph", "qra", "qra create", "qra export", "evaluate induction", "evaluate world", "world render", "demo", "train", "train start", "train watch", "models list"],
+    ["", "up", "down", "doctor", "ingest", "runs", "graph", "qra", "qra create", "qra export", "evaluate induction", "evaluate world", "world render", "demo", "train", "train start", "train watch", "models list", "models check", "models conformance", "rounds"],
 )  # fmt: skip
 def test_every_command_explains_itself(words: str) -> None:
     done = stsg(*words.split(), "--help")

@@ -13,6 +13,7 @@ from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob
 
 from api.client import Client
+from tests.api.test_cli import stsg
 from tests.stack import stack
 from trainer.world.files import Rendered, render_with_truth
 from workers import local_stack
@@ -144,3 +145,18 @@ def test_rows_are_uploaded_and_rehearsed(place: Place) -> None:
     assert told["status"] == "succeeded" and told["report"]["samples"] == 16 and told["report"]["steps"] == 2
     assert file.id in [f.id for f in place.openai.files.list()]
     assert place.openai.files.delete(file.id).deleted
+
+
+@pytest.mark.timeout(600)
+def test_a_round_induces_samples_trains_and_compares_and_is_not_done_twice(place: Place) -> None:
+    words = ("rounds", str(place.videos[0].video), "--steps", "1=6", "--steps", "2=6", "--questions", "3", "--json")
+    once, again = (
+        stsg(*words, "--set", "max_steps=2", "--set", "batch=2", STSG_API_URL=place.client.url) for _ in range(2)
+    )
+    assert once.returncode == 0, once.stderr
+    told = json.loads(once.stdout)
+    [made] = told["rounds"]
+    assert (made["model"], made["graphs"], made["samples"]) == ("tiny", 1, 12) and made["objects"] > 0
+    assert made["tuned"].startswith("ft:tiny:round-1:")
+    assert [m["name"] for m in told["report"]["models"]] == ["tiny", made["tuned"]]
+    assert json.loads(again.stdout) == told

@@ -17,6 +17,8 @@ from model.backends.hf import HuggingFaceVideoLLM
 from model.stsg import Keyframe
 from model.video_llm import Request
 from trainer.conformance.checkpoints import FAMILIES, PICTURE, Family, build
+from trainer.conformance.training import step_fault
+from trainer.tuning.spec import Lora
 
 OK = "ok"
 
@@ -188,6 +190,11 @@ def _saved_again(folder: Path) -> None:
             raise _FailedError("says something else after it was saved and loaded")
 
 
+def _trained(folder: Path, lora: Lora | None) -> None:
+    if fault := step_fault(folder, _YES_NO, lora):
+        raise _FailedError(fault)
+
+
 CHECKS: dict[str, Callable[[Path], None]] = {
     "one frame": lambda folder: _as_generate(folder, _SINGLE),
     "several frames": lambda folder: _as_generate(folder, _SEVERAL),
@@ -196,4 +203,6 @@ CHECKS: dict[str, Callable[[Path], None]] = {
     "shared prefix": _shared,
     "yes/no": _scored,
     "save and load": _saved_again,
+    "training": lambda folder: _trained(folder, None),
+    "LoRA": lambda folder: _trained(folder, Lora(rank=4, alpha=8.0, dropout=0.0)),
 }

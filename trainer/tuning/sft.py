@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from datasets import Dataset
 from torch import Tensor
-from transformers import TrainerCallback
+from transformers import PrinterCallback, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
 from trainer.tuning import checkpoints, shared_prefix
@@ -57,6 +57,7 @@ class RationaleTrainer(SFTTrainer):  # type: ignore[misc]
             processing_class=tuned.processor,
             callbacks=[_Steps(self)],
         )
+        self.remove_callback(PrinterCallback)  # the journal tells
 
     def settle_sharing(self) -> None:
         """Share prefixes only where this class gives the same loss so; found out on the first sample with a rationale."""
