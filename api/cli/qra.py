@@ -124,6 +124,7 @@ def statistics(
     """Count what a data set holds: steps, families, forms, splits, and the most frequent answers."""
     with show.failures(), Client() as client:
         told = client.get(f"/v1/qra-datasets/{dataset}/statistics", validation=validation)
+        guessing = client.get(f"/v1/qra-datasets/{dataset}")["guessing"]
     if as_json:
         show.as_json(told)
         return
@@ -131,6 +132,8 @@ def statistics(
     rows = [(kind, key, count) for kind in kinds for key, count in told[f"by_{kind}"].items()]
     rows += [(f"answer, {form}", a, n) for form, most in told["answers"].items() for a, n in most.items()]
     show.table(f"{told['count']:,} samples of {told['videos']:,} videos", ("what", "which", "samples"), rows)
+    guesses = [(f, form, *t.values()) for f, forms in guessing.items() for form, t in forms.items()]
+    show.table("guessed from the words alone", ("family", "form", "tried", "right", "by chance"), guesses)
 
 
 @app.command()
@@ -173,6 +176,8 @@ def _describe(dataset: dict[str, Any]) -> None:
         raise ServiceError(f"The data set is {dataset['state']}. {error.get('detail', '')}", error.get("remedy", ""))
     for what in ("steps", "family", "form"):
         show.table("", (what, "samples"), sorted(dataset[f"by_{what}"].items()))
+    if dataset["missing"]:
+        show.table("", ("steps", "fewer than wanted"), list(dataset["missing"].items()))
     if polished := dataset["polish"]:
         rows = [("rewritten", polished["rewritten"]), *(("kept: " + k, n) for k, n in polished["kept"].items())]
         show.table("", ("words", "samples"), rows + [("blind: " + k, n) for k, n in polished["blind"].items()])

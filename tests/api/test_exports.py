@@ -40,7 +40,9 @@ def dataset(server: Server, driver: Driver) -> Iterator[str]:
     Storage(server.settings.storage_url).write_json(manifest_file(id), {"id": id, "runs": [made]})
     held = jobs.acquire(driver, id, "test", 60)
     assert held
-    jobs.finish(driver, held[0], "succeeded", result={"count": len(ROWS), "by_steps": {"2": 60}})
+    blind = {"relation": {"open": {"tried": 60.0, "guessed": 0.25, "chance": 0.2}}}
+    told = {"count": len(ROWS), "wanted": {"2": 60, "4": 7}, "by_steps": {"2": 60, "4": 0}, "blind": blind}
+    jobs.finish(driver, held[0], "succeeded", result=told)
     yield id
     jobs.delete(driver, id)
 
@@ -126,6 +128,7 @@ def test_datasets_opens_the_folder(api: httpx.Client, dataset: str, tmp_path: Pa
     assert set(opened(0)) == {"train"}
     card = (tmp_path / str(SHARE) / dataset / "README.md").read_text()
     assert "seer (prompts compact 1234)" in card and card.count("    Q (2)") == 10
+    assert "| steps, fewer than wanted | 4 | 7 |" in card and "| relation | open | 60 | 0.250 | 0.200 |" in card
 
 
 @pytest.mark.parametrize(
