@@ -132,8 +132,17 @@ def statistics(
     rows = [(kind, key, count) for kind in kinds for key, count in told[f"by_{kind}"].items()]
     rows += [(f"answer, {form}", a, n) for form, most in told["answers"].items() for a, n in most.items()]
     show.table(f"{told['count']:,} samples of {told['videos']:,} videos", ("what", "which", "samples"), rows)
-    guesses = [(f, form, *t.values()) for f, forms in guessing.items() for form, t in forms.items()]
-    show.table("guessed from the words alone", ("family", "form", "tried", "right", "by chance"), guesses)
+    print_guessing(guessing)
+
+
+def print_guessing(guessing: dict[str, dict[str, dict[str, float]]]) -> None:
+    """What the words of questions give away."""
+    rows = [
+        (f, form, int(t["tried"]), t["guessed"], t["chance"])
+        for f, told in guessing.items()
+        for form, t in told.items()
+    ]
+    show.table("guessed from the words alone", ("family", "form", "tried", "right", "by chance"), rows)
 
 
 @app.command()
