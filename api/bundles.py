@@ -1,5 +1,6 @@
 """An export with all it shows, in one tar: the rows, and the media at the very paths that the rows name."""
 
+import json
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from api import exports, tars
 from api.columns import write_parquet
 from api.schemas import QraDataset
 from api.tars import Member
-from model.rationale.formats import FORMATS, Row, Visual, keyframe_path, media_of, video_path
+from model.rationale.formats import FORMATS, Row, Visual, dataset_info, keyframe_path, media_of, video_path
 from workers.runtime import Service
 from workers.storage import keyframe_file, video_file
 
@@ -55,8 +56,12 @@ def _rows(
         write_parquet(inside / "rows.parquet", _noted(samples, wanted, named))
     else:
         rows = _noted(exports.trainer_rows(service, dataset, wanted), wanted, named)
-        with (inside / f"rows.{'json' if exports.is_array(wanted) else 'jsonl'}").open("wb") as file:
+        target = inside / f"rows.{'json' if exports.is_array(wanted) else 'jsonl'}"
+        with target.open("wb") as file:
             file.writelines(exports.pieces(wanted, rows))
+        if wanted.format == "sharegpt":
+            entry = dataset_info(dataset.id, target.name, wanted.shown)
+            (inside / "dataset_info.json").write_text(json.dumps(entry), encoding="utf-8")
     return exports.members_of(inside)
 
 

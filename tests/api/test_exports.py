@@ -191,6 +191,10 @@ def test_a_tar_holds_the_rows_and_what_they_name(
         [text] = [content for name, content in held.items() if name.startswith("rows.")]
         made = json.loads(text) if FORMATS[wanted["format"]].array else list(map(json.loads, text.splitlines()))
         assert {path for row in made for path in media_of(row)} == media
+    told = json.loads(held.get("dataset_info.json", b"{}"))
+    assert [(e["file_name"], "images" in e["columns"]) for e in told.values()] == (
+        [("rows.jsonl", True)] if wanted["format"] == "sharegpt" else []
+    )
 
 
 def test_pictures_lie_in_the_rows_where_they_are_wanted(
