@@ -164,7 +164,8 @@ def export(
     wanted |= {"media": media} | ({"visual": visual} if visual else {})
     with show.failures(), Client() as client:
         size = write_lines(client, f"/v1/qra-datasets/{dataset}/export?{urlencode(wanted)}", file)
-    told = {"dataset_info": dataset_info(dataset, file.name, visual or "video")} if format == "sharegpt" else {}
+    bare = format == "sharegpt" and media == "paths"  # a tar holds the entry itself
+    told = {"dataset_info": dataset_info(dataset, file.name, visual or "video")} if bare else {}
     if as_json:
         show.as_json({"file": str(file), "bytes": size} | told)
         return

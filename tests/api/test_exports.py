@@ -1,9 +1,13 @@
 """Exports of a QRA data set over real HTTP, each opened with what it is made for."""
 
+import contextlib
 import gzip
 import io
+import itertools
 import json
 import tarfile
+import threading
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -194,6 +198,10 @@ def test_a_tar_holds_the_rows_and_what_they_name(
         [text] = [content for name, content in held.items() if name.startswith("rows.")]
         made = json.loads(text) if FORMATS[wanted["format"]].array else list(map(json.loads, text.splitlines()))
         assert {path for row in made for path in media_of(row)} == media
+    told = json.loads(held.get("dataset_info.json", b"{}"))
+    assert [(e["file_name"], "images" in e["columns"]) for e in told.values()] == (
+        [("rows.jsonl", True)] if wanted["format"] == "sharegpt" else []
+    )
 
 
 def test_pictures_lie_in_the_rows_where_they_are_wanted(
@@ -220,6 +228,43 @@ def test_media_that_are_gone_are_told_before_anything_is_sent(
     found = problem(get(api, dataset, split="validation", validation=0.97, **wanted), 409, "media_gone")
     assert "more" in found["detail"] or "keyframes" in found["detail"] or "run_" in found["detail"]
     assert server.files() == before
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"format": "jsonl", "split": "train"},
+        {"format": "trl"},
+        {"format": "parquet", "split": "train"},
+        {"format": "hf"},
+        {"format": "llava", "media": "tar"},
+    ],
+    ids=lambda w: w["format"],
+)
+def test_a_client_that_leaves_ends_the_work(
+    server: Server, dataset: str, wanted: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, ended = threading.Event(), threading.Event()
+
+    def endless(*_: object) -> Iterator[dict[str, Any]]:
+        began.set()
+        try:
+            yield from itertools.cycle(ROWS)
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(Storage, "rows", endless)
+    path, soon = f"{server.url}/v1/qra-datasets/{dataset}/export", httpx.Timeout(10, read=0.5)
+    with (
+        contextlib.suppress(httpx.ReadTimeout),
+        httpx.stream("GET", path, params=wanted | {"validation": 0.5}, timeout=soon) as reply,
+    ):
+        next(reply.iter_raw())
+    assert began.is_set() and ended.wait(10)
+    until = time.monotonic() + 5
+    while (left := [f for f in server.files() if f.startswith("scratch")]) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not left
 
 
 def test_statistics_count_the_rows_and_are_made_once(server: Server, api: httpx.Client, dataset: str) -> None:
