@@ -16,7 +16,8 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from model.backends.hf import HuggingFaceVideoLLM
 from model.stsg import Keyframe
 from model.video_llm import Request
-from trainer.conformance.checkpoints import FAMILIES, PICTURE, Family, build
+from trainer.conformance.checkpoints import FAMILIES
+from trainer.conformance.family import PICTURE, Family, build
 from trainer.conformance.training import step_fault
 from trainer.tuning.spec import Lora
 
