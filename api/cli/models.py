@@ -132,18 +132,24 @@ def convert(
     lora_alpha: Annotated[float, typer.Option(help="VideoChat2: that its adapters were trained with.")] = 32.0,
     as_json: show.AsJson = False,
 ) -> None:
-    """Make a checkpoint that hf: loads of one that was published for another code: VideoChat2 (Mistral).
+    """Make a checkpoint that hf: loads of one that was published for other code: VideoChat2 (Mistral) or VILA 1.5.
 
     Files are read without running code in them. Exit code 1 where weights are missing; those left over are named.
     """
     with show.failures(), _quiet(), show.err.status("converting"):
         from model.convert.files import ConversionError
         from model.convert.videochat2 import convert_videochat2
+        from model.convert.vila import convert_vila, is_vila
 
-        if language is None:
-            raise ServiceError("VideoChat2's language network is missing.", "Add --language FOLDER_OF_MISTRAL.")
+        if not is_vila(folder) and language is None:
+            raise ServiceError(
+                f"{folder} isn't laid out as VILA's are, and for VideoChat2 its language network is missing.",
+                "Add --language FOLDER_OF_MISTRAL.",
+            )
         try:
-            done = convert_videochat2(folder, target, language, lora_alpha)
+            done = (
+                convert_videochat2(folder, target, language, lora_alpha) if language else convert_vila(folder, target)
+            )
         except ConversionError as e:
             raise ServiceError(str(e), "") from e
     if as_json:

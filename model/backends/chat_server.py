@@ -33,8 +33,8 @@ class ChatServer:
         body = {"model": self._model, "messages": messages, "temperature": 0, "max_tokens": self._max_tokens}
         reply = self._post(body)
         try:
-            return str(reply.json()["choices"][0]["message"]["content"] or "")
-        except (LookupError, TypeError, ValueError) as e:
+            return said(reply.json()["choices"][0])
+        except (AttributeError, LookupError, TypeError, ValueError) as e:
             raise VideoLLMError(f"{self.name} replied in another form than chat completions: {reply.text[:200]}") from e
 
     def _post(self, body: dict[str, Any]) -> httpx.Response:
@@ -49,7 +49,13 @@ class ChatServer:
                     return reply
                 if reply.status_code not in _AGAIN:
                     raise VideoLLMError(f"{self.name} refused: {reply.status_code} {reply.text[:300]}")
-                trouble = f"status {reply.status_code}"
+                trouble = f"status {reply.status_code} {reply.text[:200]}".rstrip()
             if attempt < _TRIES - 1:
                 time.sleep(min(0.5 * 2**attempt, _LONGEST_WAIT))
         raise VideoLLMError(f"{self.name} can't be reached ({trouble}). Is the server up, and its address right?")
+
+
+def said(choice: Any) -> str:
+    """The text of a choice; some servers, such as VILA's, reply in parts."""
+    content = choice["message"]["content"] or ""
+    return content if isinstance(content, str) else "".join(str(part.get("text") or "") for part in content)

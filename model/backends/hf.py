@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from model.backends import videochat2  # noqa: F401 # registered with the Auto classes
+from model.backends import videochat2, vila  # noqa: F401 # registered with the Auto classes
 from model.backends.hf_prompts import Prompt, Prompter, Ways
 from model.video_llm import Reply, Request, VideoLLMError
 

@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import httpx
 
+from model.backends.chat_server import said
 from model.stsg import Keyframe
 from model.video_llm import Reply, Request, VideoLLMError
 
@@ -40,9 +41,9 @@ class OpenAIVideoLLM:
         reply = self._post(request, guided=self._guided and bool(request.choices))
         try:
             choice = reply["choices"][0]
-            text = str(choice["message"]["content"] or "")
+            text = said(choice)
             used = dict(reply.get("usage") or {})
-        except (LookupError, TypeError, ValueError) as e:
+        except (AttributeError, LookupError, TypeError, ValueError) as e:
             raise VideoLLMError(f"{self.name} replied in another form than chat completions: {str(reply)[:200]}") from e
         return Reply(
             text.strip(),
@@ -71,7 +72,7 @@ class OpenAIVideoLLM:
                     return self._post(request, guided=False)
                 if reply.status_code not in _AGAIN:
                     raise VideoLLMError(f"{self.name} refused: {reply.status_code} {reply.text[:300]}")
-                trouble, wait = f"status {reply.status_code}", _wait(reply, attempt)
+                trouble, wait = f"status {reply.status_code} {reply.text[:200]}".rstrip(), _wait(reply, attempt)
             if attempt < _TRIES - 1:
                 time.sleep(min(wait, _LONGEST_WAIT))
         raise VideoLLMError(f"{self.name} can't be reached ({trouble}). Is the server up, and its address right?")

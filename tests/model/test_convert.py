@@ -1,5 +1,6 @@
 """Published weights under their published names become a checkpoint that computes what the published equations say."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,21 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from tokenizers import AddedToken, Tokenizer, models, normalizers, processors
 from torch import Tensor
-from transformers import MistralConfig, MistralForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    PreTrainedTokenizerFast,
+    SiglipImageProcessor,
+    SiglipVisionConfig,
+    SiglipVisionModel,
+)
 
 from model.backends.hf import HuggingFaceVideoLLM
 from model.convert.files import ConversionError
 from model.convert.videochat2 import convert_videochat2
+from model.convert.vila import convert_vila, is_vila
 from model.stsg import Keyframe
 from model.video_llm import Request
 
@@ -147,8 +158,8 @@ class Reference:
         return self.lin("mistral_proj", x[:, :QUERIES])
 
 
-def mistral(folder: Path) -> MistralForCausalLM:
-    """A small Mistral whose tokenizer writes spaces the way Mistral's does."""
+def tokenizer_of_llama(folder: Path) -> int:
+    """Writes a tokenizer that treats spaces the way Llama's and Mistral's do; the size of its vocabulary."""
     letters = [chr(c) for c in range(33, 127)]
     vocab = {word: n for n, word in enumerate(["<unk>", "<s>", "</s>", "▁", *letters])}
     tokenizer = Tokenizer(models.BPE(vocab, [], unk_token="<unk>"))
@@ -158,11 +169,15 @@ def mistral(folder: Path) -> MistralForCausalLM:
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>"
     ).save_pretrained(folder)
-    config = MistralConfig(
-        vocab_size=len(vocab), hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, max_position_embeddings=1024, bos_token_id=1, eos_token_id=2, initializer_range=0.2,
-    )  # fmt: skip
-    network = MistralForCausalLM(config).eval()
+    return len(vocab)
+
+
+SMALL = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
+         "max_position_embeddings": 1024, "bos_token_id": 1, "eos_token_id": 2, "initializer_range": 0.2}  # fmt: skip
+
+
+def mistral(folder: Path) -> MistralForCausalLM:
+    network = MistralForCausalLM(MistralConfig(vocab_size=tokenizer_of_llama(folder), **SMALL)).eval()
     network.save_pretrained(folder)
     return network
 
@@ -243,3 +258,92 @@ def test_what_cannot_be_converted_says_why(tmp_path: Path) -> None:
     one = published_vision() | published_qformer()
     save_file({name: value for name, value in one.items() if "norm2" not in name}, folder / "all.safetensors")
     assert "encoder.layer.0.layernorm_after.weight is missing" in refusal() and not (tmp_path / "ours").exists()
+
+
+def published_vila(folder: Path) -> tuple[LlamaForCausalLM, SiglipVisionModel, Weights]:
+    """VILA 1.5's three folders, with SigLIP's names of the time."""
+    for part in ("llm", "vision_tower", "mm_projector"):
+        (folder / part).mkdir(parents=True)
+    llm = LlamaForCausalLM(LlamaConfig(vocab_size=tokenizer_of_llama(folder / "llm"), **SMALL)).eval()
+    llm.save_pretrained(folder / "llm")
+    tower = SiglipVisionModel(
+        SiglipVisionConfig(
+            hidden_size=16,
+            intermediate_size=24,
+            num_hidden_layers=3,
+            num_attention_heads=2,
+            image_size=70,
+            patch_size=14,
+        )
+    ).eval()
+    tower.config.save_pretrained(folder / "vision_tower")
+    SiglipImageProcessor(size={"height": 70, "width": 70}).save_pretrained(folder / "vision_tower")
+    named = {f"vision_model.{name.removeprefix('vision_model.')}": value for name, value in tower.state_dict().items()}
+    save_file(named, folder / "vision_tower" / "model.safetensors")
+    projector = norm("layers.1", 64) | linear("layers.2", 32, 64) | linear("layers.4", 32, 32)
+    save_file(projector, folder / "mm_projector" / "model.safetensors")
+    (folder / "mm_projector" / "config.json").write_text(json.dumps({"mm_projector_type": "mlp_downsample"}))
+    (folder / "config.json").write_text(json.dumps({"mm_vision_select_layer": -2, "image_aspect_ratio": "resize"}))
+    return llm, tower, projector
+
+
+def squares(patches: Tensor) -> Tensor:
+    """25 patches in rows, with a row and a column of nothing added, by twos in both directions; columns come first."""
+    at = {(row, column): patches[row * 5 + column] for row in range(5) for column in range(5)}
+    nothing = torch.zeros_like(patches[0])
+    corners = ((0, 0), (0, 1), (1, 0), (1, 1))
+    return torch.stack([
+        torch.cat([at.get((2 * i + down, 2 * j + right), nothing) for down, right in corners])
+        for j in range(3) for i in range(3)
+    ])  # fmt: skip
+
+
+@torch.inference_mode()
+def test_vila_says_what_its_published_weights_say(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    llm, tower, w = published_vila(tmp_path / "published")
+    assert is_vila(tmp_path / "published")
+    done = convert_vila(tmp_path / "published", tmp_path / "ours")
+    assert all(".head." in name for name in done.left_over)
+    rng = np.random.default_rng(4)
+    frames = tuple(Keyframe(f"vid_x:{n:09d}", float(n), rng.integers(0, 256, (70, 70, 3), np.uint8)) for n in range(2))
+    ours = HuggingFaceVideoLLM(str(tmp_path / "ours"))
+    [prompt] = ours._prompter.prompts([Request("s", "What is it?", frames)])
+    system = ("A chat between a curious user and an artificial intelligence assistant. "
+              "The assistant gives helpful, detailed, and polite answers to the user's questions. USER: ")  # fmt: skip
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(tmp_path / "published" / "llm")
+    chunks = [
+        tokenizer(text, add_special_tokens=not n)["input_ids"]
+        for n, text in enumerate((system, "\n", "\nWhat is it? ASSISTANT:"))
+    ]
+    embed: Any = llm.get_input_embeddings()
+    row = []
+    for ids, frame in zip(chunks, (*frames, None), strict=True):
+        row.append(embed(torch.tensor(ids)))
+        if frame is not None:
+            pixels = torch.from_numpy(frame.image).permute(2, 0, 1)[None] / 127.5 - 1
+            seen = squares(tower(pixels, output_hidden_states=True).hidden_states[-2][0])
+            inner = F.linear(
+                F.layer_norm(seen, (64,), w["layers.1.weight"], w["layers.1.bias"]),
+                w["layers.2.weight"],
+                w["layers.2.bias"],
+            )
+            row.append(F.linear(F.gelu(inner), w["layers.4.weight"], w["layers.4.bias"]))
+    expected = llm(inputs_embeds=torch.cat(row)[None]).logits[0, -1]
+    logits = ours._plain([prompt]).logits[0]
+    torch.testing.assert_close(logits[:-1], expected, rtol=1e-3, atol=1e-3)
+    assert logits.argmax() < len(expected), "the picture's own token is never said"
+
+
+def test_a_vila_of_another_kind_is_refused(tmp_path: Path) -> None:
+    published_vila(tmp_path / "published")
+    for file, told, why in (
+        ("mm_projector/config.json", {"mm_projector_type": "mlp_downsample_3x3_fix"}, "mlp_downsample_3x3_fix"),
+        ("config.json", {"s2": True}, "several scales"),
+    ):
+        kept = (tmp_path / "published" / file).read_text()
+        (tmp_path / "published" / file).write_text(json.dumps(told))
+        with pytest.raises(ConversionError, match=why):
+            convert_vila(tmp_path / "published", tmp_path / "ours")
+        (tmp_path / "published" / file).write_text(kept)
+    assert not (tmp_path / "ours").exists()
