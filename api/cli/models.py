@@ -122,6 +122,44 @@ def conformance(
     raise typer.Exit(0 if all(one.passed for one in found) else 1)
 
 
+@app.command()
+def convert(
+    folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="The checkpoint as it was published.")],
+    target: Annotated[Path, typer.Argument(file_okay=False, help="A new folder.")],
+    language: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="VideoChat2: Mistral-7B-Instruct-v0.2.")
+    ] = None,
+    lora_alpha: Annotated[float, typer.Option(help="VideoChat2: that its adapters were trained with.")] = 32.0,
+    as_json: show.AsJson = False,
+) -> None:
+    """Make a checkpoint that hf: loads of one that was published for other code: VideoChat2 (Mistral) or VILA 1.5.
+
+    Files are read without running code in them. Exit code 1 where weights are missing; those left over are named.
+    """
+    with show.failures(), _quiet(), show.err.status("converting"):
+        from model.convert.files import ConversionError
+        from model.convert.videochat2 import convert_videochat2
+        from model.convert.vila import convert_vila, is_vila
+
+        if not is_vila(folder) and language is None:
+            raise ServiceError(
+                f"{folder} isn't laid out as VILA's are, and for VideoChat2 its language network is missing.",
+                "Add --language FOLDER_OF_MISTRAL.",
+            )
+        try:
+            done = (
+                convert_videochat2(folder, target, language, lora_alpha) if language else convert_vila(folder, target)
+            )
+        except ConversionError as e:
+            raise ServiceError(str(e), "") from e
+    if as_json:
+        show.as_json(asdict(done))
+        return
+    show.out.print(f"{target}: {done.network}, {done.parameters / 1e6:,.1f} M parameters, from {', '.join(done.read)}")
+    for name in done.left_over:
+        show.out.print(f"  left over: {name}", markup=False, highlight=False, soft_wrap=True)
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Without what transformers tells about classes that are only tried."""

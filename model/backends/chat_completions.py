@@ -53,7 +53,7 @@ class ChatCompletions:
                     return self._read(reply)
                 if reply.status_code not in _AGAIN:
                     raise RefusedError(self.name, reply.status_code, reply.text)
-                trouble = f"status {reply.status_code}"
+                trouble = f"status {reply.status_code} {reply.text[:200]}".rstrip()
                 if (told := _told_wait(reply)) is not None:
                     self._close(told)
                     wait = 0.0
@@ -80,10 +80,15 @@ class ChatCompletions:
         """
         try:
             chosen = dict(reply["choices"][0])
-            chosen["message"]["content"] = str(chosen["message"]["content"] or "")
-        except (LookupError, TypeError, ValueError) as e:
+            chosen["message"]["content"] = _text(chosen["message"]["content"] or "")
+        except (AttributeError, LookupError, TypeError, ValueError) as e:
             raise VideoLLMError(f"{self.name} replied in another form than chat completions: {str(reply)[:200]}") from e
         return chosen
+
+
+def _text(content: Any) -> str:
+    """What was said; some servers, such as VILA's, say it in parts."""
+    return str(content) if isinstance(content, str) else "".join(str(part.get("text") or "") for part in content)
 
 
 def _sleep(seconds: float) -> None:

@@ -19,11 +19,16 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
+from model.backends import videochat2, vila  # noqa: F401 # registered with the Auto classes
 from model.backends.hf_prompts import Prompt, Prompter, Ways
 from model.video_llm import Reply, Request, VideoLLMError
 
 log = logging.getLogger(__name__)
-_FRAMES = {"llava_next_video": "video", "video_llava": "video"}  # trained on videos, of few tokens a frame
+_FRAMES = {
+    "llava_next_video": "video",
+    "video_llava": "video",
+    "videochat2": "video",
+}  # trained on videos, of few tokens a frame
 _WORTH_SHARING = 512  # tokens saved from which on a batch of its own is cheaper than repeating the prefix
 
 

@@ -19,7 +19,7 @@ class Ways:
     """How a checkpoint wants to be asked, from its `stsg.json`; every field has a default."""
 
     prompts: str = "standard"
-    frames: str = "images"  # several frames as "images", or as one "video"
+    frames: str = "images"  # several frames as "images", or as one "video" where the class takes any
     fps: float = 1.0  # of a video of keyframes: nominal, they are not evenly spaced
     side: int = 0  # every frame is shown as a square of this many pixels a side; 0 leaves it to the processor
     advice: Mapping[str, bool] = field(default_factory=dict)  # induction switches that suit the model
@@ -51,6 +51,7 @@ class Prompter:
         processor.tokenizer.padding_side = "left"
         if processor.tokenizer.pad_token_id is None:
             processor.tokenizer.pad_token = processor.tokenizer.eos_token
+        self._takes_videos = getattr(processor, "video_processor", None) is not None
         own = (getattr(processor, "image_token", None), getattr(processor, "video_token", None))
         self._control = tuple(t for t in (*processor.tokenizer.all_special_tokens, *own) if t)
 
@@ -108,7 +109,7 @@ class Prompter:
         return laid
 
     def _as_video(self, frames: Sequence[Keyframe]) -> bool:
-        return self._ways.frames == "video" and len(frames) > 1
+        return self._ways.frames == "video" and len(frames) > 1 and self._takes_videos
 
     def _process(self, text: str, frames: Sequence[Keyframe]) -> dict[str, Tensor]:
         given: dict[str, Any] = {"text": [text], "return_tensors": "pt", "add_special_tokens": self._adds_special(text)}

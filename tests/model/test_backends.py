@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import os
+import re
 import socket
 import threading
 import time
@@ -37,7 +38,8 @@ from model.backends.scripted import ScriptedVideoLLM
 from model.backends.trace import Traced
 from model.stsg import Keyframe
 from model.video_llm import Reply, Request, VideoLLMError
-from trainer.conformance.checkpoints import FAMILIES, build
+from trainer.conformance.checkpoints import FAMILIES
+from trainer.conformance.family import build
 from trainer.tiny.network import build_network
 from trainer.tiny.vocabulary import build_processor, build_tokenizer
 
@@ -245,7 +247,9 @@ Answer = tuple[int, dict[str, str], bytes]
 class Server:
     """A chat-completions server on this machine; `react` sees each request's number and body, `told` is what GET gives."""
 
-    def __init__(self, react: Callable[[int, dict[str, Any]], Answer], told: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, react: Callable[[int, dict[str, Any]], Answer], told: dict[str, Any] | None = None, root: str = "/v1"
+    ) -> None:
         self.bodies: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
         lock, server = threading.Lock(), self
@@ -258,7 +262,7 @@ class Server:
                     server.keys.append(self.headers["authorization"])
                     number = len(server.bodies)
                 status, headers, content = react(number, body)
-                self.send_response(status if self.path == "/v1/chat/completions" else 404)
+                self.send_response(status if self.path == f"{root}/chat/completions" else 404)
                 for name, value in {**headers, "content-length": str(len(content))}.items():
                     self.send_header(name, value)
                 self.end_headers()
@@ -276,7 +280,7 @@ class Server:
                 pass
 
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._http.server_address[1]}/v1"
+        self.url = f"http://127.0.0.1:{self._http.server_address[1]}{root}"
         threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True).start()
 
     def __enter__(self) -> "Server":
@@ -372,6 +376,25 @@ def test_a_server_without_the_fixes_of_its_media_gets_no_frame(
             with pytest.raises(VideoLLMError, match=missing):
                 llm.answer(REQUESTS[:1])
             assert not server.bodies
+
+
+def test_vilas_own_server_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stands at the root, replies in parts without usage, ignores what it does not know, and fails with 500 in words."""
+    monkeypatch.setattr("model.backends.chat_completions.time.sleep", lambda _: None)
+
+    def react(_: int, body: dict[str, Any]) -> Answer:
+        if body["model"] != "VILA1.5-3B":
+            return 500, {}, b'{"error": "The endpoint is configured to use the model VILA1.5-3B"}'
+        parts = body["messages"][0]["content"]
+        assert all(re.match("^data:image/(png|jpe?g);base64,", p["image_url"]["url"]) for p in parts[:-1])
+        message = {"role": "assistant", "content": [{"type": "text", "text": f"{len(parts) - 1} frames"}]}
+        return 200, {}, json.dumps({"choices": [{"message": message}]}).encode()
+
+    with Server(react, root="") as server:
+        replies = open_video_llm(f"openai:{server.url}#VILA1.5-3B").answer(REQUESTS)
+        assert [r.text for r in replies] == [f"{len(r.frames)} frames" for r in REQUESTS]
+        with pytest.raises(VideoLLMError, match="configured to use the model"):
+            open_video_llm(f"openai:{server.url}#vila").answer(REQUESTS[:1])
 
 
 def test_a_busy_server_is_asked_again_when_it_says(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,9 @@ import torch
 
 from model.backends import SpecError
 from model.backends.hf import HuggingFaceVideoLLM
-from trainer.conformance.checkpoints import FAMILIES, Family, build
+from trainer.conformance.checkpoints import FAMILIES
 from trainer.conformance.checks import CHECKS, OK, check_own, conformance, table
+from trainer.conformance.family import Family, build
 from trainer.conformance.fit import fit
 
 BY_NAME = {f.name: f for f in FAMILIES}
@@ -21,7 +22,7 @@ def one_thread() -> None:
 
 
 @pytest.mark.parametrize(
-    "family", [BY_NAME[name] for name in ("SmolVLM2", "InternVL3", "Video-LLaVA")], ids=lambda f: f.name
+    "family", [BY_NAME[name] for name in ("SmolVLM2", "InternVL3", "Video-LLaVA", "VideoChat2")], ids=lambda f: f.name
 )
 def test_a_class_conforms(family: Family) -> None:
     [found] = conformance([family])

@@ -15,7 +15,7 @@ from model.rationale.formats import instructed, to_rows
 from model.video_llm import Request
 from tests.trainer.tuning_folders import build, losses, make_folder, read_lines, write_rows
 from trainer.conformance.checkpoints import FAMILIES
-from trainer.conformance.checkpoints import build as build_random
+from trainer.conformance.family import build as build_random
 from trainer.tuning.collate import collate, keyframes
 from trainer.tuning.data import order
 from trainer.tuning.networks import save_finished

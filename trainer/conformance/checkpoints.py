@@ -1,99 +1,23 @@
-"""Small checkpoints of the Video-LLM classes that users bring: stock network, processor and layout, random weights.
+"""The Video-LLM classes that users bring, each with a small configuration: stock network, processor and layout.
 
 A class that works here works with its published weights: what a checkpoint's size decides is speed and memory alone.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import torch
 import transformers as hf
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from torch import nn
 
-PICTURE = 56  # pixels a side that every processor here is told to make of a frame
-_TEXT = {
-    "hidden_size": 64,
-    "intermediate_size": 96,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "head_dim": 16,
-    "max_position_embeddings": 4096,
-}
-_VISION = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2}
-_NORM = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
-_SQUARE = {"height": PICTURE, "width": PICTURE}
+from trainer.conformance.backbones import BACKBONES
+from trainer.conformance.family import CHATML, NORM, PICTURE, SQUARE, TEXT, VICUNA, VISION, Family, ends, layout
+
 _AREA = {"shortest_edge": PICTURE * PICTURE, "longest_edge": PICTURE * PICTURE * 16}
 
-_CHATML = (
-    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{% if m['content'] is string %}{{ m['content'] }}{% else %}"
-    "{% for c in m['content'] %}{% if c['type'] == 'text' %}{{ c['text'] }}{% else %}MEDIA{% endif %}{% endfor %}"
-    "{% endif %}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
-_VICUNA = (
-    "{% for m in messages %}{% if m['role'] == 'user' %}USER: {% else %}ASSISTANT: {% endif %}"
-    "{% if m['content'] is string %}{{ m['content'] }}{% else %}{% for c in m['content'] %}"
-    "{% if c['type'] == 'text' %}{{ c['text'] }}{% else %}MEDIA\n{% endif %}{% endfor %}{% endif %}"
-    "{% if m['role'] == 'assistant' %}</s>{% else %} {% endif %}{% endfor %}"
-    "{% if add_generation_prompt %}ASSISTANT:{% endif %}"
-)
 _SMOL = (
     "<|im_start|>{% for m in messages %}{{ m['role'] | capitalize }}: {% if m['content'] is string %}{{ m['content'] }}"
     "{% else %}{% for c in m['content'] %}{% if c['type'] == 'text' %}{{ c['text'] }}{% else %}MEDIA{% endif %}"
     "{% endfor %}{% endif %}<end_of_utterance>\n{% endfor %}{% if add_generation_prompt %}Assistant:{% endif %}"
 )
-
-
-def _layout(template: str, image: str, video: str) -> str:
-    """A chat template with a class's own words for its media."""
-    return template.replace("MEDIA", "{% if c['type'] == 'image' %}" + image + "{% else %}" + video + "{% endif %}")
-
-
-@dataclass(frozen=True, slots=True)
-class Family:
-    """One class of transformers, and how to make a small checkpoint of it."""
-
-    name: str  # as its users know it
-    network: str  # the class in transformers
-    template: str
-    end: str  # the token that ends a reply
-    specials: Mapping[str, str]  # the tokenizer's attributes for tokens that are not words
-    config: Callable[[Callable[[str], int], int], Any]  # from token ids and the size of the vocabulary
-    processor: Callable[[Any, str], Any]  # from the tokenizer and the chat template
-
-
-def build(family: Family, folder: Path, seed: int = 0) -> None:
-    """Writes a checkpoint with random weights, large enough that its logits differ clearly."""
-    tokenizer = _tokenizer(family)
-    ids = tokenizer.convert_tokens_to_ids
-    torch.manual_seed(seed)
-    network = getattr(hf, family.network)(family.config(ids, len(tokenizer)))
-    for name, weight in network.named_parameters():
-        if weight.ndim >= 2:
-            nn.init.normal_(weight, std=0.3 if "embed" in name else float(1.6 * weight[0].numel() ** -0.5))
-    network.generation_config.eos_token_id, network.generation_config.pad_token_id = ids(family.end), ids("<pad>")
-    network.generation_config.bos_token_id = None
-    network.save_pretrained(folder)
-    family.processor(tokenizer, family.template).save_pretrained(folder)
-
-
-def _tokenizer(family: Family) -> hf.PreTrainedTokenizerFast:
-    """Bytes for words, and the family's special tokens."""
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE({letter: i for i, letter in enumerate(alphabet)}, []))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    words = ["<pad>", "<|im_start|>", family.end]
-    tokenizer.add_special_tokens(list(dict.fromkeys([*words, *family.specials.values()])))
-    return hf.PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        eos_token=family.end,
-        pad_token="<pad>",
-        extra_special_tokens=dict(family.specials),
-    )
 
 
 def _qwen(name: str, network: str, config: type, vision: Mapping[str, Any], merge: Mapping[str, Any]) -> Family:
@@ -104,7 +28,7 @@ def _qwen(name: str, network: str, config: type, vision: Mapping[str, Any], merg
         rope = {"rope_type": "default", "rope_theta": 10_000.0, "mrope_section": [2, 3, 3]}
         rope |= {"mrope_interleaved": True} if "Qwen3" in network else {}
         return config(
-            text_config={**_TEXT, "vocab_size": size, "rope_parameters": rope, **_ends(ids, "<|im_end|>")},
+            text_config={**TEXT, "vocab_size": size, "rope_parameters": rope, **ends(ids, "<|im_end|>")},
             vision_config=dict(vision),
             image_token_id=ids(image),
             video_token_id=ids(video),
@@ -117,8 +41,8 @@ def _qwen(name: str, network: str, config: type, vision: Mapping[str, Any], merg
         kind = "Qwen3VL" if three else ("Qwen2_5_VL" if "2_5" in network else "Qwen2VL")
         videos = hf.Qwen3VLVideoProcessor if three else hf.Qwen2VLVideoProcessor
         return getattr(hf, f"{kind}Processor")(
-            image_processor=hf.Qwen2VLImageProcessor(**merge, **_NORM, size=_AREA),
-            video_processor=videos(**merge, **_NORM, size=_AREA, do_sample_frames=False),
+            image_processor=hf.Qwen2VLImageProcessor(**merge, **NORM, size=_AREA),
+            video_processor=videos(**merge, **NORM, size=_AREA, do_sample_frames=False),
             tokenizer=tokenizer,
             chat_template=template,
         )
@@ -127,16 +51,12 @@ def _qwen(name: str, network: str, config: type, vision: Mapping[str, Any], merg
     return Family(
         name,
         network,
-        _layout(_CHATML, f"{start}{image}{end}", f"{start}{video}{end}"),
+        layout(CHATML, f"{start}{image}{end}", f"{start}{video}{end}"),
         "<|im_end|>",
         {"image_token": image, "video_token": video, **around},
         configure,
         process,
     )
-
-
-def _ends(ids: Callable[[str], int], end: str) -> dict[str, int | None]:
-    return {"eos_token_id": ids(end), "pad_token_id": ids("<pad>"), "bos_token_id": None}
 
 
 _MERGED = {"patch_size": 14, "merge_size": 2, "temporal_patch_size": 2}
@@ -164,8 +84,8 @@ _QWEN3_VISION = {
 
 def _smol_config(ids: Callable[[str], int], size: int) -> Any:
     return hf.SmolVLMConfig(
-        text_config={"model_type": "llama", **_TEXT, "vocab_size": size, **_ends(ids, "<end_of_utterance>")},
-        vision_config={**_VISION, "image_size": PICTURE, "patch_size": 14},
+        text_config={"model_type": "llama", **TEXT, "vocab_size": size, **ends(ids, "<end_of_utterance>")},
+        vision_config={**VISION, "image_size": PICTURE, "patch_size": 14},
         image_token_id=ids("<image>"),
         scale_factor=2,
     )
@@ -184,8 +104,8 @@ def _smol_processor(tokenizer: Any, template: str) -> Any:
 
 def _intern_config(ids: Callable[[str], int], size: int) -> Any:
     return hf.InternVLConfig(
-        text_config={"model_type": "qwen2", **_TEXT, "vocab_size": size, **_ends(ids, "<|im_end|>")},
-        vision_config={**_VISION, "image_size": [PICTURE, PICTURE], "patch_size": [14, 14]},
+        text_config={"model_type": "qwen2", **TEXT, "vocab_size": size, **ends(ids, "<|im_end|>")},
+        vision_config={**VISION, "image_size": [PICTURE, PICTURE], "patch_size": [14, 14]},
         image_token_id=ids("<IMG_CONTEXT>"),
         image_seq_length=4,
     )
@@ -193,9 +113,9 @@ def _intern_config(ids: Callable[[str], int], size: int) -> Any:
 
 def _intern_processor(tokenizer: Any, template: str) -> Any:
     return hf.InternVLProcessor(
-        hf.GotOcr2ImageProcessor(size=_SQUARE, crop_to_patches=False),
+        hf.GotOcr2ImageProcessor(size=SQUARE, crop_to_patches=False),
         tokenizer,
-        hf.InternVLVideoProcessor(size=_SQUARE, do_sample_frames=False),
+        hf.InternVLVideoProcessor(size=SQUARE, do_sample_frames=False),
         image_seq_length=4,
         chat_template=template,
     )
@@ -206,8 +126,8 @@ _PINPOINTS = [[PICTURE, PICTURE], [2 * PICTURE, 2 * PICTURE]]
 
 def _onevision_config(ids: Callable[[str], int], size: int) -> Any:
     return hf.LlavaOnevisionConfig(
-        text_config={"model_type": "qwen2", **_TEXT, "vocab_size": size, **_ends(ids, "<|im_end|>")},
-        vision_config={"model_type": "siglip_vision_model", **_VISION, "image_size": PICTURE, "patch_size": 14},
+        text_config={"model_type": "qwen2", **TEXT, "vocab_size": size, **ends(ids, "<|im_end|>")},
+        vision_config={"model_type": "siglip_vision_model", **VISION, "image_size": PICTURE, "patch_size": 14},
         image_token_index=ids("<image>"),
         video_token_index=ids("<video>"),
         image_grid_pinpoints=_PINPOINTS,
@@ -218,9 +138,9 @@ def _onevision_config(ids: Callable[[str], int], size: int) -> Any:
 
 def _onevision_processor(tokenizer: Any, template: str) -> Any:
     return hf.LlavaOnevisionProcessor(
-        image_processor=hf.LlavaOnevisionImageProcessor(size=_SQUARE, image_grid_pinpoints=_PINPOINTS),
+        image_processor=hf.LlavaOnevisionImageProcessor(size=SQUARE, image_grid_pinpoints=_PINPOINTS),
         tokenizer=tokenizer,
-        video_processor=hf.LlavaOnevisionVideoProcessor(size=_SQUARE, do_sample_frames=False),
+        video_processor=hf.LlavaOnevisionVideoProcessor(size=SQUARE, do_sample_frames=False),
         num_image_tokens=16,
         vision_feature_select_strategy="full",
         chat_template=template,
@@ -229,8 +149,8 @@ def _onevision_processor(tokenizer: Any, template: str) -> Any:
 
 def _clip_text(ids: Callable[[str], int], size: int) -> dict[str, Any]:
     return {
-        "text_config": {"model_type": "llama", **_TEXT, "vocab_size": size, **_ends(ids, "</s>")},
-        "vision_config": {"model_type": "clip_vision_model", **_VISION, "image_size": PICTURE, "patch_size": 14},
+        "text_config": {"model_type": "llama", **TEXT, "vocab_size": size, **ends(ids, "</s>")},
+        "vision_config": {"model_type": "clip_vision_model", **VISION, "image_size": PICTURE, "patch_size": 14},
         "image_token_index": ids("<image>"),
         "video_token_index": ids("<video>"),
     }
@@ -241,7 +161,7 @@ def _next_video_config(ids: Callable[[str], int], size: int) -> Any:
 
 
 def _next_video_processor(tokenizer: Any, template: str) -> Any:
-    sides = {"size": {"shortest_edge": PICTURE}, "crop_size": _SQUARE}
+    sides = {"size": {"shortest_edge": PICTURE}, "crop_size": SQUARE}
     return hf.LlavaNextVideoProcessor(
         video_processor=hf.LlavaNextVideoVideoProcessor(**sides, do_sample_frames=False),
         image_processor=hf.LlavaNextImageProcessor(**sides, image_grid_pinpoints=_PINPOINTS),
@@ -258,7 +178,7 @@ def _video_llava_config(ids: Callable[[str], int], size: int) -> Any:
 
 
 def _video_llava_processor(tokenizer: Any, template: str) -> Any:
-    sides = {"size": {"shortest_edge": PICTURE}, "crop_size": _SQUARE}
+    sides = {"size": {"shortest_edge": PICTURE}, "crop_size": SQUARE}
     return hf.VideoLlavaProcessor(
         image_processor=hf.VideoLlavaImageProcessor(**sides),
         video_processor=hf.VideoLlavaVideoProcessor(**sides, do_sample_frames=False),
@@ -272,8 +192,8 @@ def _video_llava_processor(tokenizer: Any, template: str) -> Any:
 
 def _llama3_config(ids: Callable[[str], int], size: int) -> Any:
     return hf.VideoLlama3Config(
-        text_config={"model_type": "qwen2", **_TEXT, "vocab_size": size, **_ends(ids, "<|im_end|>")},
-        vision_config={**_VISION, "patch_size": 14},
+        text_config={"model_type": "qwen2", **TEXT, "vocab_size": size, **ends(ids, "<|im_end|>")},
+        vision_config={**VISION, "patch_size": 14},
         image_token_id=ids("<image>"),
         video_token_id=ids("<video>"),
     )
@@ -305,19 +225,20 @@ _INTERN_TOKENS = {
 }
 
 FAMILIES: tuple[Family, ...] = (
-    Family("SmolVLM2", "SmolVLMForConditionalGeneration", _layout(_SMOL, "<image>", "<video>"),
+    Family("SmolVLM2", "SmolVLMForConditionalGeneration", layout(_SMOL, "<image>", "<video>"),
            "<end_of_utterance>", _SMOL_TOKENS, _smol_config, _smol_processor),
     _qwen("Qwen2-VL", "Qwen2VLForConditionalGeneration", hf.Qwen2VLConfig, _QWEN2_VISION, _MERGED),
     _qwen("Qwen2.5-VL", "Qwen2_5_VLForConditionalGeneration", hf.Qwen2_5_VLConfig, _QWEN25_VISION, _MERGED),
     _qwen("Qwen3-VL", "Qwen3VLForConditionalGeneration", hf.Qwen3VLConfig, _QWEN3_VISION, _MERGED),
-    Family("InternVL3", "InternVLForConditionalGeneration", _layout(_CHATML, "<IMG_CONTEXT>\n", "<video>\n"),
+    Family("InternVL3", "InternVLForConditionalGeneration", layout(CHATML, "<IMG_CONTEXT>\n", "<video>\n"),
            "<|im_end|>", _INTERN_TOKENS, _intern_config, _intern_processor),
-    Family("LLaVA-OneVision", "LlavaOnevisionForConditionalGeneration", _layout(_CHATML, "<image>", "<video>"),
+    Family("LLaVA-OneVision", "LlavaOnevisionForConditionalGeneration", layout(CHATML, "<image>", "<video>"),
            "<|im_end|>", _MEDIA, _onevision_config, _onevision_processor),
-    Family("LLaVA-NeXT-Video", "LlavaNextVideoForConditionalGeneration", _layout(_VICUNA, "<image>", "<video>"),
+    Family("LLaVA-NeXT-Video", "LlavaNextVideoForConditionalGeneration", layout(VICUNA, "<image>", "<video>"),
            "</s>", _MEDIA, _next_video_config, _next_video_processor),
-    Family("Video-LLaVA", "VideoLlavaForConditionalGeneration", _layout(_VICUNA, "<image>", "<video>"),
+    Family("Video-LLaVA", "VideoLlavaForConditionalGeneration", layout(VICUNA, "<image>", "<video>"),
            "</s>", _MEDIA, _video_llava_config, _video_llava_processor),
-    Family("VideoLLaMA3", "VideoLlama3ForConditionalGeneration", _layout(_CHATML, "<image>", "<video>"),
+    Family("VideoLLaMA3", "VideoLlama3ForConditionalGeneration", layout(CHATML, "<image>", "<video>"),
            "<|im_end|>", _MEDIA, _llama3_config, _llama3_processor),
+    *BACKBONES,
 )  # fmt: skip

@@ -16,7 +16,8 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from model.backends.hf import HuggingFaceVideoLLM
 from model.stsg import Keyframe
 from model.video_llm import Request
-from trainer.conformance.checkpoints import FAMILIES, PICTURE, Family, build
+from trainer.conformance.checkpoints import FAMILIES
+from trainer.conformance.family import PICTURE, Family, build
 from trainer.conformance.training import step_fault
 from trainer.tuning.spec import Lora
 
@@ -111,7 +112,8 @@ class _Stock:
         self.processor = AutoProcessor.from_pretrained(folder)
         self.network = AutoModelForImageTextToText.from_pretrained(folder).eval()
         ways = folder / "stsg.json"
-        self._video = ways.exists() and json.loads(ways.read_text()).get("frames") == "video"
+        as_video = ways.exists() and json.loads(ways.read_text()).get("frames") == "video"
+        self._video = as_video and hasattr(self.processor, "video_processor")
 
     def inputs(self, request: Request) -> Any:
         frames = [Pillow.fromarray(f.image) for f in request.frames]

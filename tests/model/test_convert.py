@@ -1,0 +1,349 @@
+"""Published weights under their published names become a checkpoint that computes what the published equations say."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from tokenizers import AddedToken, Tokenizer, models, normalizers, processors
+from torch import Tensor
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    PreTrainedTokenizerFast,
+    SiglipImageProcessor,
+    SiglipVisionConfig,
+    SiglipVisionModel,
+)
+
+from model.backends.hf import HuggingFaceVideoLLM
+from model.convert.files import ConversionError
+from model.convert.videochat2 import convert_videochat2
+from model.convert.vila import convert_vila, is_vila
+from model.stsg import Keyframe
+from model.video_llm import Request
+
+WIDTH, INNER, HEADS, QUERIES = 128, 96, 2, 3  # UMT's and BERT's heads are 64 wide
+Weights = dict[str, Tensor]
+
+
+def linear(name: str, out: int, into: int, bias: bool = True) -> Weights:
+    return {f"{name}.weight": torch.randn(out, into) * into**-0.5} | (
+        {f"{name}.bias": torch.randn(out) * 0.1} if bias else {}
+    )
+
+
+def norm(name: str, width: int = WIDTH) -> Weights:
+    return {f"{name}.weight": 1 + torch.randn(width) * 0.1, f"{name}.bias": torch.randn(width) * 0.1}
+
+
+def published_vision() -> Weights:
+    w = {"vision_encoder.encoder.patch_embed.proj.weight": torch.randn(WIDTH, 3, 1, 16, 16) / 28}
+    w["vision_encoder.encoder.patch_embed.proj.bias"] = torch.randn(WIDTH)
+    for n in range(2):
+        at = f"vision_encoder.encoder.blocks.{n}"
+        w |= norm(f"{at}.norm1") | norm(f"{at}.norm2") | linear(f"{at}.attn.qkv", 3 * WIDTH, WIDTH, bias=False)
+        w |= {f"{at}.attn.q_bias": torch.randn(WIDTH), f"{at}.attn.v_bias": torch.randn(WIDTH)}
+        w |= linear(f"{at}.attn.proj", WIDTH, WIDTH)
+        w |= linear(f"{at}.mlp.fc1", INNER, WIDTH) | linear(f"{at}.mlp.fc2", WIDTH, INNER)
+    return w | norm("vision_layernorm")
+
+
+def published_qformer() -> Weights:
+    at = "qformer.bert.embeddings"
+    w = {
+        f"{at}.word_embeddings.weight": torch.randn(12000, WIDTH),
+        f"{at}.position_embeddings.weight": torch.randn(32, WIDTH),
+    }
+    w |= norm(f"{at}.LayerNorm") | {f"{at}.position_ids": torch.arange(32)[None]}
+    for n in range(3):
+        at = f"qformer.bert.encoder.layer.{n}"
+        for kind in ("attention", "crossattention")[: 2 - n % 2]:
+            for part in ("query", "key", "value"):
+                w |= linear(f"{at}.{kind}.self.{part}", WIDTH, WIDTH)
+            w |= linear(f"{at}.{kind}.output.dense", WIDTH, WIDTH) | norm(f"{at}.{kind}.output.LayerNorm")
+        for kind in ("", "_query"):
+            w |= linear(f"{at}.intermediate{kind}.dense", INNER, WIDTH) | linear(
+                f"{at}.output{kind}.dense", WIDTH, INNER
+            )
+            w |= norm(f"{at}.output{kind}.LayerNorm")
+    return w | {"query_tokens": torch.randn(1, QUERIES - 1, WIDTH)}
+
+
+def heads(x: Tensor) -> Tensor:
+    return x.unflatten(-1, (HEADS, -1)).transpose(1, 2)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    scores = heads(q) @ heads(k).mT * (WIDTH // HEADS) ** -0.5
+    return (scores.softmax(-1) @ heads(v)).transpose(1, 2).flatten(2)
+
+
+class Reference:
+    """UMT and the Q-Former in plain torch, from the weights by their published names."""
+
+    def __init__(self, weights: Weights) -> None:
+        self.w = weights
+
+    def lin(self, name: str, x: Tensor) -> Tensor:
+        return F.linear(x, self.w[f"{name}.weight"], self.w.get(f"{name}.bias"))
+
+    def norm(self, name: str, x: Tensor, eps: float) -> Tensor:
+        return F.layer_norm(x, (WIDTH,), self.w[f"{name}.weight"], self.w[f"{name}.bias"], eps)
+
+    def places(self, frames: int) -> Tensor:
+        """Of 4 frames, read off between them where there are others; a picture is the first frame."""
+        known = 1 if frames == 1 else 4
+        table = np.array([[p / 10000 ** (2 * (j // 2) / WIDTH) for j in range(WIDTH)] for p in range(known * 196)])
+        table[:, 0::2], table[:, 1::2] = np.sin(table[:, 0::2]), np.cos(table[:, 1::2])
+        by_frame = table.reshape(known, 196, WIDTH)
+        at = np.clip((np.arange(frames) + 0.5) * known / frames - 0.5, 0, known - 1)
+        low = np.minimum(at.astype(int), max(known - 2, 0))
+        part = (at - low)[:, None, None]
+        mixed = by_frame[low] * (1 - part) + by_frame[np.minimum(low + 1, known - 1)] * part
+        return torch.from_numpy(mixed.reshape(1, -1, WIDTH)).float()
+
+    def umt(self, video: Tensor) -> Tensor:
+        """A video, T x 3 x 224 x 224, as its patches."""
+        at = "vision_encoder.encoder"
+        filters = self.w[f"{at}.patch_embed.proj.weight"][:, :, 0]
+        x = (
+            F.conv2d(video, filters, self.w[f"{at}.patch_embed.proj.bias"], stride=16)
+            .flatten(2)
+            .mT.reshape(1, -1, WIDTH)
+        )
+        x = x + self.places(len(video))
+        for n in range(2):
+            block = f"{at}.blocks.{n}"
+            q, k, v = self.lin(f"{block}.attn.qkv", self.norm(f"{block}.norm1", x, 1e-6)).chunk(3, -1)
+            seen = attend(q + self.w[f"{block}.attn.q_bias"], k, v + self.w[f"{block}.attn.v_bias"])
+            x = x + self.lin(f"{block}.attn.proj", seen)
+            x = x + self.lin(
+                f"{block}.mlp.fc2", F.gelu(self.lin(f"{block}.mlp.fc1", self.norm(f"{block}.norm2", x, 1e-6)))
+            )
+        return self.norm("vision_layernorm", x, 1e-12)
+
+    def attention(self, name: str, x: Tensor, seen: Tensor) -> Tensor:
+        told = attend(
+            self.lin(f"{name}.self.query", x), self.lin(f"{name}.self.key", seen), self.lin(f"{name}.self.value", seen)
+        )
+        return self.norm(f"{name}.output.LayerNorm", self.lin(f"{name}.output.dense", told) + x, 1e-12)
+
+    def fed(self, at: str, kind: str, x: Tensor) -> Tensor:
+        inner = F.gelu(self.lin(f"{at}.intermediate{kind}.dense", x))
+        return self.norm(f"{at}.output{kind}.LayerNorm", self.lin(f"{at}.output{kind}.dense", inner) + x, 1e-12)
+
+    def words(self, video: Tensor, instruction: list[int]) -> Tensor:
+        """What Mistral is shown of a video."""
+        at, patches = "qformer.bert.embeddings", self.umt(video)
+        told = (
+            self.w[f"{at}.word_embeddings.weight"][instruction]
+            + self.w[f"{at}.position_embeddings.weight"][: len(instruction)]
+        )
+        asked = torch.cat([self.w["query_tokens"], self.w["extra_query_tokens"], told[None]], 1)
+        x = self.norm(f"{at}.LayerNorm", asked, 1e-12)
+        for n in range(3):
+            at = f"qformer.bert.encoder.layer.{n}"
+            x = self.attention(f"{at}.attention", x, x)
+            queries, text = x[:, :QUERIES], x[:, QUERIES:]
+            if n % 2 == 0:
+                queries = self.attention(f"{at}.crossattention", queries, patches)
+            x = torch.cat([self.fed(at, "_query", queries), self.fed(at, "", text)], 1)
+        return self.lin("mistral_proj", x[:, :QUERIES])
+
+
+def tokenizer_of_llama(folder: Path) -> int:
+    """Writes a tokenizer that treats spaces the way Llama's and Mistral's do; the size of its vocabulary."""
+    letters = [chr(c) for c in range(33, 127)]
+    vocab = {word: n for n, word in enumerate(["<unk>", "<s>", "</s>", "▁", *letters])}
+    tokenizer = Tokenizer(models.BPE(vocab, [], unk_token="<unk>"))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    tokenizer.add_special_tokens([AddedToken(t, normalized=False) for t in ("<unk>", "<s>", "</s>")])
+    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>"
+    ).save_pretrained(folder)
+    return len(vocab)
+
+
+SMALL = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
+         "max_position_embeddings": 1024, "bos_token_id": 1, "eos_token_id": 2, "initializer_range": 0.2}  # fmt: skip
+
+
+def mistral(folder: Path) -> MistralForCausalLM:
+    network = MistralForCausalLM(MistralConfig(vocab_size=tokenizer_of_llama(folder), **SMALL)).eval()
+    network.save_pretrained(folder)
+    return network
+
+
+def published(root: Path) -> tuple[Reference, MistralForCausalLM]:
+    """All stages as files, Mistral in a folder of its own; and what they are together."""
+    folder = root / "published"
+    folder.mkdir()
+    network = mistral(root / "mistral")
+    one = published_vision() | published_qformer()
+    two = linear("mistral_proj", 32, WIDTH) | {"extra_query_tokens": torch.randn(1, 1, WIDTH)}
+    adapters = {}
+    for layer, module in network.named_modules():
+        if layer.endswith(("q_proj", "down_proj", "lm_head")):
+            a, b = torch.randn(4, module.in_features) * 0.1, torch.randn(module.out_features, 4) * 0.1
+            adapters |= {f"{layer}.lora_A.default.weight": a, f"{layer}.lora_B.default.weight": b}
+            module.weight.data += 32 / 4 * b @ a
+    three = norm("vision_layernorm") | {f"mistral_model.base_model.model.{name}": w for name, w in adapters.items()}
+    torch.save(one | {"itm_head.weight": torch.ones(2, 2)}, folder / "umt_l16_qformer.pth")
+    torch.save({"model": one | two, "epoch": 3}, folder / "videochat2_mistral_7b_stage2.pth")
+    save = {"model": three, "optimizer": {"state": {}}}
+    torch.save(save, folder / "videochat2_hd_mistral_7b_stage3.pth")
+    return Reference(one | two | three), network
+
+
+@torch.inference_mode()
+def test_videochat2_says_what_its_published_weights_say(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    reference, network = published(tmp_path)
+    done = convert_videochat2(tmp_path / "published", tmp_path / "ours", tmp_path / "mistral")
+    assert done.left_over == ("itm_head.weight", "model.qformer.embeddings.position_ids")
+    assert [name.rpartition("_")[2] for name in done.read] == ["qformer.pth", "stage2.pth", "stage3.pth"]
+    llm = HuggingFaceVideoLLM(str(tmp_path / "ours"))
+    rng = np.random.default_rng(2)
+    frames = [Keyframe(f"vid_x:{n:09d}", float(n), rng.integers(0, 256, (224, 224, 3), np.uint8)) for n in range(6)]
+    for shown, kind, instruction in (
+        (frames[:1], "Image", "observe the image and answer the question ."),
+        (frames, "Video", "watch the video and answer the question ."),
+    ):
+        [prompt] = llm._prompter.prompts([Request("s", "What is it?", tuple(shown))])
+        ours = llm._plain([prompt]).logits[0]
+        pixels = torch.stack([torch.from_numpy(f.image).permute(2, 0, 1) / 255 for f in shown])
+        mean, std = (
+            torch.tensor([0.48145466, 0.4578275, 0.40821073]),
+            torch.tensor([0.26862954, 0.26130258, 0.27577711]),
+        )
+        words = reference.words(
+            (pixels - mean[:, None, None]) / std[:, None, None],
+            [BERT[w] for w in ["[CLS]", *instruction.split(), "[SEP]"]],
+        )
+        parts = (f"[INST] <{kind}>", f"</{kind}> [/INST] [INST] What is it? [/INST]")
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(tmp_path / "mistral")
+        ids = [torch.tensor([tokenizer(p, add_special_tokens=not n)["input_ids"]]) for n, p in enumerate(parts)]
+        embed: Any = network.get_input_embeddings()
+        expected = network(inputs_embeds=torch.cat([embed(ids[0]), words, embed(ids[1])], 1)).logits[0, -1]
+        assert len(prompt.ids) == ids[0].shape[1] + QUERIES + ids[1].shape[1]
+        torch.testing.assert_close(ours, expected, rtol=1e-3, atol=1e-3)
+
+
+BERT = {"[CLS]": 101, "[SEP]": 102, ".": 1012, "the": 1996, "and": 1998, "video": 2678, "question": 3160, "watch": 3422,
+        "answer": 3437, "image": 3746, "observe": 11949}  # fmt: skip
+
+
+def test_what_cannot_be_converted_says_why(tmp_path: Path) -> None:
+    folder = tmp_path / "published"
+    folder.mkdir()
+    mistral(tmp_path / "mistral")
+
+    def refusal() -> str:
+        with pytest.raises(ConversionError) as e:
+            convert_videochat2(folder, tmp_path / "ours", tmp_path / "mistral")
+        return str(e.value)
+
+    torch.save({"model": {"a": torch.ones(1)}, "hook": print}, folder / "stage3.pth")
+    assert "could run code" in refusal()
+    torch.save({"model": {"a": torch.ones(1)}}, folder / "stage3.pth")
+    assert "stages are missing" in refusal()
+    one = published_vision() | published_qformer()
+    save_file({name: value for name, value in one.items() if "norm2" not in name}, folder / "all.safetensors")
+    assert "encoder.layer.0.layernorm_after.weight is missing" in refusal() and not (tmp_path / "ours").exists()
+
+
+def published_vila(folder: Path) -> tuple[LlamaForCausalLM, SiglipVisionModel, Weights]:
+    """VILA 1.5's three folders, with SigLIP's names of the time."""
+    for part in ("llm", "vision_tower", "mm_projector"):
+        (folder / part).mkdir(parents=True)
+    llm = LlamaForCausalLM(LlamaConfig(vocab_size=tokenizer_of_llama(folder / "llm"), **SMALL)).eval()
+    llm.save_pretrained(folder / "llm")
+    tower = SiglipVisionModel(
+        SiglipVisionConfig(
+            hidden_size=16,
+            intermediate_size=24,
+            num_hidden_layers=3,
+            num_attention_heads=2,
+            image_size=70,
+            patch_size=14,
+        )
+    ).eval()
+    tower.config.save_pretrained(folder / "vision_tower")
+    SiglipImageProcessor(size={"height": 70, "width": 70}).save_pretrained(folder / "vision_tower")
+    named = {f"vision_model.{name.removeprefix('vision_model.')}": value for name, value in tower.state_dict().items()}
+    save_file(named, folder / "vision_tower" / "model.safetensors")
+    projector = norm("layers.1", 64) | linear("layers.2", 32, 64) | linear("layers.4", 32, 32)
+    save_file(projector, folder / "mm_projector" / "model.safetensors")
+    (folder / "mm_projector" / "config.json").write_text(json.dumps({"mm_projector_type": "mlp_downsample"}))
+    (folder / "config.json").write_text(json.dumps({"mm_vision_select_layer": -2, "image_aspect_ratio": "resize"}))
+    return llm, tower, projector
+
+
+def squares(patches: Tensor) -> Tensor:
+    """25 patches in rows, with a row and a column of nothing added, by twos in both directions; columns come first."""
+    at = {(row, column): patches[row * 5 + column] for row in range(5) for column in range(5)}
+    nothing = torch.zeros_like(patches[0])
+    corners = ((0, 0), (0, 1), (1, 0), (1, 1))
+    return torch.stack([
+        torch.cat([at.get((2 * i + down, 2 * j + right), nothing) for down, right in corners])
+        for j in range(3) for i in range(3)
+    ])  # fmt: skip
+
+
+@torch.inference_mode()
+def test_vila_says_what_its_published_weights_say(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    llm, tower, w = published_vila(tmp_path / "published")
+    assert is_vila(tmp_path / "published")
+    done = convert_vila(tmp_path / "published", tmp_path / "ours")
+    assert all(".head." in name for name in done.left_over)
+    rng = np.random.default_rng(4)
+    frames = tuple(Keyframe(f"vid_x:{n:09d}", float(n), rng.integers(0, 256, (70, 70, 3), np.uint8)) for n in range(2))
+    ours = HuggingFaceVideoLLM(str(tmp_path / "ours"))
+    [prompt] = ours._prompter.prompts([Request("s", "What is it?", frames)])
+    system = ("A chat between a curious user and an artificial intelligence assistant. "
+              "The assistant gives helpful, detailed, and polite answers to the user's questions. USER: ")  # fmt: skip
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(tmp_path / "published" / "llm")
+    chunks = [
+        tokenizer(text, add_special_tokens=not n)["input_ids"]
+        for n, text in enumerate((system, "\n", "\nWhat is it? ASSISTANT:"))
+    ]
+    embed: Any = llm.get_input_embeddings()
+    row = []
+    for ids, frame in zip(chunks, (*frames, None), strict=True):
+        row.append(embed(torch.tensor(ids)))
+        if frame is not None:
+            pixels = torch.from_numpy(frame.image).permute(2, 0, 1)[None] / 127.5 - 1
+            seen = squares(tower(pixels, output_hidden_states=True).hidden_states[-2][0])
+            inner = F.linear(
+                F.layer_norm(seen, (64,), w["layers.1.weight"], w["layers.1.bias"]),
+                w["layers.2.weight"],
+                w["layers.2.bias"],
+            )
+            row.append(F.linear(F.gelu(inner), w["layers.4.weight"], w["layers.4.bias"]))
+    expected = llm(inputs_embeds=torch.cat(row)[None]).logits[0, -1]
+    logits = ours._plain([prompt]).logits[0]
+    torch.testing.assert_close(logits[:-1], expected, rtol=1e-3, atol=1e-3)
+    assert logits.argmax() < len(expected), "the picture's own token is never said"
+
+
+def test_a_vila_of_another_kind_is_refused(tmp_path: Path) -> None:
+    published_vila(tmp_path / "published")
+    for file, told, why in (
+        ("mm_projector/config.json", {"mm_projector_type": "mlp_downsample_3x3_fix"}, "mlp_downsample_3x3_fix"),
+        ("config.json", {"s2": True}, "several scales"),
+    ):
+        kept = (tmp_path / "published" / file).read_text()
+        (tmp_path / "published" / file).write_text(json.dumps(told))
+        with pytest.raises(ConversionError, match=why):
+            convert_vila(tmp_path / "published", tmp_path / "ours")
+        (tmp_path / "published" / file).write_text(kept)
+    assert not (tmp_path / "ours").exists()
