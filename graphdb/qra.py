@@ -54,6 +54,7 @@ _SLOTS: dict[Family, dict[Slot, HopKind]] = {  # of the families that ask what t
 }
 _NAMED: tuple[Slot, ...] = ("first", "last", "acts_longer")  # the answer is one of two objects, so neither may be named
 _ALONE: tuple[Slot, ...] = ("most", "fewest", "longest", "shortest")  # nothing in the question can be expanded
+_OF_LACKING = 0.6  # of the walks that ask what has but two answers; all of them would soon make the other one lack
 _PHRASINGS = 6  # as many as make each of two or of three ways to put a question equally likely
 _COMMON: tuple[Context, ...] = ("event", "range")  # that can be told of most clips
 _Cell = tuple[int, Family, Form]
@@ -281,8 +282,8 @@ def _from_chunk(driver: Driver, missing: dict[_Key, int], rng: Random, made: _Ma
 
 
 def _may_wait(qra: Qra) -> bool:
-    """Whether a sample whose answer is too frequent is of use where nothing else is left: not if there are but two answers."""
-    return qra.form != "yes_no" and qra.family != "sameness"
+    """Whether a sample whose answer is too frequent is of use where nothing else is left: not where a guess may be right."""
+    return qra.form in ("open", "count") and qra.family != "sameness"
 
 
 def _at_last(spare: Mapping[_Key, list[Qra]], missing: Mapping[_Key, int], made: _Made) -> Iterator[Qra]:
@@ -342,7 +343,8 @@ def _asked(cell: _Cell, balance: Balance, rng: Random) -> tuple[tuple[HopKind, .
         return (_KIND[family],), _COUNTED if form == "count" else EDGE_SLOTS
     hidden = form != "yes_no" and n < 3
     slots = [s for s in _SLOTS[family] if not (s in _NAMED and hidden) and not (s in _ALONE and n > 1)]
-    if family == "sameness" and form == "open" and (lacking := balance.lacks(family, form)):
+    lacking = balance.lacks(family, form) if family == "sameness" and form == "open" else ""
+    if lacking and rng.random() < _OF_LACKING:
         slots = [s for s in slots if s.startswith("same") == (lacking == "same")]
     slot = rng.choice(slots)
     return (_SLOTS[family][slot],), (slot,)

@@ -12,6 +12,7 @@ from model.rationale.qra import Family, Form, Qra
 
 _EXCESS = 1.25  # how many times its even share an answer may take
 _SLACK = 3  # answers beyond that share, which small numbers need
+_LUCK = 0.03  # for each time that an answer was shown as an option: how much more often than by chance it may be right
 _TWO_WAYS = frozenset(("same", "different"))
 _KEPT = 50_000  # choices of which the report is made
 _Kind = tuple[Family, Form]
@@ -23,18 +24,22 @@ class Balance:
 
     _given: dict[tuple[Family, Form, str], Counter[str]] = field(default_factory=dict)
     _seen: dict[tuple[Family, Form, str], set[str]] = field(default_factory=dict)
+    _shown: dict[tuple[Family, Form, str], Counter[str]] = field(default_factory=dict)
+    _luck: dict[tuple[Family, Form, str, str], float] = field(default_factory=dict)  # times right less those by chance
 
     def fits(self, qra: Qra) -> bool:
-        """Whether a sample's answer is not too frequent yet; the options of choices are balanced as they are made."""
+        """Whether a sample's answer is not too frequent yet; that of a choice, among the times it was an option."""
         if qra.form == "choice":
-            return True
+            topic = (qra.family, qra.form, qra.topic)
+            luck, shown = self._luck.get((*topic, qra.answer), 0.0), self._shown.get(topic, Counter[str]())[qra.answer]
+            return luck + 1 - 1 / len(qra.options) <= _SLACK + _LUCK * shown
         if qra.form == "yes_no":  # what is claimed is balanced already, but not all that was made is taken
             both = self._given.get((qra.family, qra.form, ""), Counter[str]())
             return 2 * both[qra.answer] <= both.total() + 1
         given, seen = self._topic(qra)
         seen.add(qra.answer)
         if qra.answer in _TWO_WAYS:
-            return 2 * given[qra.answer] <= given.total() + _SLACK
+            return 2 * given[qra.answer] <= (1 + _LUCK) * given.total() + _SLACK
         share = (given.total() + 1) / max(2, len(seen))
         return given[qra.answer] + 1 <= _SLACK + _EXCESS * share
 
@@ -51,6 +56,11 @@ class Balance:
     def take(self, qra: Qra) -> None:
         self._topic(qra)[0][qra.answer] += 1
         self._given.setdefault((qra.family, qra.form, ""), Counter())[qra.answer] += 1
+        topic = (qra.family, qra.form, qra.topic)
+        self._shown.setdefault(topic, Counter()).update(qra.options)
+        for option in qra.options:
+            gain = (option == qra.answer) - 1 / len(qra.options)
+            self._luck[*topic, option] = self._luck.get((*topic, option), 0.0) + gain
 
     def _topic(self, qra: Qra) -> tuple[Counter[str], set[str]]:
         key = (qra.family, qra.form, qra.topic)

@@ -11,12 +11,11 @@ from typing import cast
 from model.rationale import english
 from model.rationale.qra import TEMPORAL, Family, Qra, content_id
 from model.rationale.scopes import Context, Unclear
-from model.rationale.telling import Asked, Teller, doing, having, reappears, related, same
+from model.rationale.telling import ONE_TOPIC, Asked, Teller, doing, having, reappears, related, same
 from model.rationale.timing import ASK
 from model.rationale.walk import EdgeKind, Entity, Hop, Setting, Slot, Walk
 
 _TWO_WAYS = ("same", "different")
-_ONE_TOPIC: dict[Slot, Slot] = {"other_object": "same_object", "other_value": "same_value"}
 _LONG = 8  # words of a mention after which the verb should not be kept waiting
 _FAMILY: dict[EdgeKind, Family] = {
     "ATTRIBUTE": "attribute",
@@ -106,7 +105,7 @@ def draft(
         evidence=tuple(sorted({e for h in walk.hops for e in h.evidence})),
         template=teller.template or f"{walk.asked} 0",
     )
-    topic = (walk.asked, walk.hops[0].type) if walk.asked == "value" else (_ONE_TOPIC.get(walk.asked, walk.asked),)
+    topic = (walk.asked, walk.hops[0].type) if walk.asked == "value" else (ONE_TOPIC.get(walk.asked, walk.asked),)
     found = walk.hops[0].target if walk.asked == "there" else None
     return Draft(qra, tuple(teller.describes), claim, topic, (found or walk.hops[0].source).clip, rivals)
 

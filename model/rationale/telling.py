@@ -10,7 +10,9 @@ from typing import cast
 from model.rationale import english
 from model.rationale.program import Op
 from model.rationale.scopes import SCOPE, Context, Unclear
-from model.rationale.walk import EdgeKind, Entity, Hop, Setting, Walk
+from model.rationale.walk import EdgeKind, Entity, Hop, Setting, Slot, Walk
+
+ONE_TOPIC: dict[Slot, Slot] = {"other_object": "same_object", "other_value": "same_value"}  # slots in the same words
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,8 @@ class Teller:
 
     @property
     def _topic(self) -> str:
-        return f"{self.walk.asked} {self.walk.hops[0].type}".rstrip()
+        asked = ONE_TOPIC.get(self.walk.asked, self.walk.asked)
+        return f"{asked} {self.walk.hops[0].type}".rstrip()
 
     def place(self, clip: int, *, anchor: bool = True) -> tuple[dict[str, int], str]:
         """Where an operation has to search, and the words for it: nothing where the clip has to be found."""

@@ -161,6 +161,9 @@ def test_the_mix_is_met(driver: Driver, worlds: dict[str, int]) -> None:
     assert report.by(1) == pytest.approx({"attribute": 75, "relation": 225}, abs=6)
     assert report.by(2) == pytest.approx({"open": 225, "choice": 75}, abs=6)
     assert report.by(0) == {1: 100, 3: 200} and set(report.temporal) == {0}
+    two_answers = Mix({1: 20, 2: 20}, families={"sameness": 1}, forms={"open": 1})
+    told = Counter(q.answer for q in make_qra(driver, list(worlds), two_answers, seed=2))
+    assert told.total() == 40 and abs(told["same"] - told["different"]) <= 4
 
 
 def test_the_same_request_gives_the_same_bytes(driver: Driver, worlds: dict[str, int]) -> None:

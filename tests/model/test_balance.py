@@ -26,6 +26,12 @@ def test_an_answer_that_is_too_frequent_does_not_fit_until_others_caught_up() ->
     balance.take(sample("yes", 0, "yes_no"))
     balance.take(sample("yes", 1, "yes_no"))
     assert balance.fits(sample("no", 0, "yes_no")) and not balance.fits(sample("yes", 2, "yes_no"))
+    options = ("first clip", "second clip", "third clip")
+    taken = 0
+    while balance.fits(sample("first clip", 0, "choice", options)) and taken < 50:
+        balance.take(sample("first clip", 0, "choice", options))
+        taken += 1
+    assert taken < 10 and balance.fits(sample("third clip", 0, "choice", options))
 
 
 def test_the_best_blind_guess_is_learned_on_other_videos() -> None:
