@@ -9,23 +9,24 @@ import pytest
 import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
-from tokenizers import AddedToken, Tokenizer, models, normalizers, processors
 from torch import Tensor
 from transformers import (
     LlamaConfig,
     LlamaForCausalLM,
+    LlamaTokenizer,
     MistralConfig,
     MistralForCausalLM,
-    PreTrainedTokenizerFast,
     SiglipImageProcessor,
     SiglipVisionConfig,
     SiglipVisionModel,
 )
+from typer.testing import CliRunner
 
+from api.cli.models import app as stsg
 from model.backends.hf import HuggingFaceVideoLLM
 from model.convert.files import ConversionError
 from model.convert.videochat2 import convert_videochat2
-from model.convert.vila import convert_vila, is_vila
+from model.convert.vila import convert_vila
 from model.stsg import Keyframe
 from model.video_llm import Request
 
@@ -159,17 +160,17 @@ class Reference:
 
 
 def tokenizer_of_llama(folder: Path) -> int:
-    """Writes a tokenizer that treats spaces the way Llama's and Mistral's do; the size of its vocabulary."""
-    letters = [chr(c) for c in range(33, 127)]
-    vocab = {word: n for n, word in enumerate(["<unk>", "<s>", "</s>", "▁", *letters])}
-    tokenizer = Tokenizer(models.BPE(vocab, [], unk_token="<unk>"))
-    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
-    tokenizer.add_special_tokens([AddedToken(t, normalized=False) for t in ("<unk>", "<s>", "</s>")])
-    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>"
-    ).save_pretrained(folder)
-    return len(vocab)
+    """Writes a tokenizer of Llama's class, which Mistral's is too; the size of its vocabulary."""
+    words = [
+        "<unk>",
+        "<s>",
+        "</s>",
+        *(f"<0x{byte:02X}>" for byte in range(256)),
+        "▁",
+        *(chr(c) for c in range(33, 127)),
+    ]
+    LlamaTokenizer({word: n for n, word in enumerate(words)}, [], add_bos_token=True).save_pretrained(folder)
+    return len(words)
 
 
 SMALL = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
@@ -229,7 +230,7 @@ def test_videochat2_says_what_its_published_weights_say(tmp_path: Path) -> None:
             [BERT[w] for w in ["[CLS]", *instruction.split(), "[SEP]"]],
         )
         parts = (f"[INST] <{kind}>", f"</{kind}> [/INST] [INST] What is it? [/INST]")
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(tmp_path / "mistral")
+        tokenizer = LlamaTokenizer.from_pretrained(tmp_path / "mistral")
         ids = [torch.tensor([tokenizer(p, add_special_tokens=not n)["input_ids"]]) for n, p in enumerate(parts)]
         embed: Any = network.get_input_embeddings()
         expected = network(inputs_embeds=torch.cat([embed(ids[0]), words, embed(ids[1])], 1)).logits[0, -1]
@@ -302,16 +303,17 @@ def squares(patches: Tensor) -> Tensor:
 def test_vila_says_what_its_published_weights_say(tmp_path: Path) -> None:
     torch.manual_seed(3)
     llm, tower, w = published_vila(tmp_path / "published")
-    assert is_vila(tmp_path / "published")
-    done = convert_vila(tmp_path / "published", tmp_path / "ours")
-    assert all(".head." in name for name in done.left_over)
+    told = CliRunner().invoke(stsg, ["convert", str(tmp_path / "published"), str(tmp_path / "ours"), "--json"])
+    done = json.loads(told.stdout)
+    assert done["network"] == "VilaForConditionalGeneration" and done["left_over"]
+    assert all(".head." in name for name in done["left_over"])
     rng = np.random.default_rng(4)
     frames = tuple(Keyframe(f"vid_x:{n:09d}", float(n), rng.integers(0, 256, (70, 70, 3), np.uint8)) for n in range(2))
     ours = HuggingFaceVideoLLM(str(tmp_path / "ours"))
     [prompt] = ours._prompter.prompts([Request("s", "What is it?", frames)])
     system = ("A chat between a curious user and an artificial intelligence assistant. "
               "The assistant gives helpful, detailed, and polite answers to the user's questions. USER: ")  # fmt: skip
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(tmp_path / "published" / "llm")
+    tokenizer = LlamaTokenizer.from_pretrained(tmp_path / "published" / "llm")
     chunks = [
         tokenizer(text, add_special_tokens=not n)["input_ids"]
         for n, text in enumerate((system, "\n", "\nWhat is it? ASSISTANT:"))
@@ -347,3 +349,5 @@ def test_a_vila_of_another_kind_is_refused(tmp_path: Path) -> None:
             convert_vila(tmp_path / "published", tmp_path / "ours")
         (tmp_path / "published" / file).write_text(kept)
     assert not (tmp_path / "ours").exists()
+    told = CliRunner().invoke(stsg, ["convert", str(tmp_path), str(tmp_path / "ours")])
+    assert told.exit_code == 1 and "--language" in told.stderr
