@@ -47,6 +47,7 @@ def card(
             f"| {what} | {key} | {count:,} |"
             for what, told in (
                 ("steps", dataset.by_steps),
+                ("steps, fewer than wanted", dataset.missing),
                 ("family", dataset.by_family),
                 ("form", dataset.by_form),
                 ("walk not used", dataset.rejects),
@@ -54,6 +55,11 @@ def card(
                 ("answered without the video", dataset.polish.get("blind", {})),
             )
             for key, count in told.items()
+        ),
+        guessing="\n".join(
+            f"| {family} | {form} | {told['tried']:,.0f} | {told['guessed']:.3f} | {told['chance']:.3f} |"
+            for family, forms in dataset.guessing.items()
+            for form, told in forms.items()
         ),
         examples="\n".join(_example(row) for row in examples),
     )
@@ -91,6 +97,13 @@ that of the videos and that of the model both bear on it.
 | what | which | count |
 | --- | --- | --- |
 {table}
+
+What can be guessed from a question's words alone (the most frequent answer to its phrasing, learned on half of the videos and
+tried on the other half), beside chance:
+
+| family | form | tried | guessed | chance |
+| --- | --- | --- | --- | --- |
+{guessing}
 
 ## Examples
 

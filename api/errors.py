@@ -5,10 +5,11 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 
 from graphdb.connection import UNAVAILABLE
@@ -115,6 +116,7 @@ def install(app: FastAPI) -> None:
     """Answer every exception with a problem; an unforeseen one is logged and says nothing about the inside."""
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(ClientDisconnect, lambda *_: Response(status_code=499))  # nobody is there to hear it
     app.add_exception_handler(Exception, _unforeseen)
     for kind in UNAVAILABLE:
         app.add_exception_handler(kind, _unavailable)

@@ -3,21 +3,23 @@
 import json
 import threading
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, BinaryIO
 
+from anyio import from_thread
 from fastapi import Request, Response
-from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import ClientDisconnect
 
 from api import tars
 from api.card import card, examples_of, models_of
 from api.columns import Picture, write_parquet
 from api.errors import Problem, conflict, invalid
-from api.files import BLOCK, serve
+from api.files import BLOCK, Stream, serve
 from api.schemas import QraDataset
 from api.tars import Member
 from model.rationale.formats import FORMATS, ExportFormat, ExportSplit, MediaKind, Row, Split, Visual, split_of, to_rows
@@ -26,7 +28,8 @@ from workers.storage import dataset_file, export_file, keyframe_file, manifest_f
 
 _FILES = {"parquet": ("parquet", "application/vnd.apache.parquet"), "hf": ("tar", "application/x-tar")}
 _SPLITS: tuple[Split, ...] = ("train", "validation")
-_building = threading.Lock()  # whoever asks for what is being built waits for it, and builds nothing a second time
+_LOOK = 1000  # rows between two looks at whether the client is still there
+_building: dict[str, threading.Lock] = {}  # whoever asks for what is being built waits for it, and builds nothing twice
 
 
 class Wanted(BaseModel):
@@ -71,7 +74,7 @@ def check(wanted: Wanted) -> None:
 
 
 def respond(service: Service, request: Request, dataset: QraDataset, wanted: Wanted) -> Response:
-    """The export of a finished data set."""
+    """The export of a finished data set; raises ClientDisconnect where the client has left before it was built."""
     check(wanted)
     if wanted.format == "jsonl" and wanted.split == "all":
         stored = dataset_file(dataset.id)
@@ -79,7 +82,7 @@ def respond(service: Service, request: Request, dataset: QraDataset, wanted: Wan
     if wanted.format in _FILES:
         _, media_type = _FILES[wanted.format]
         name = _file_name(wanted)
-        stored = _built(service, dataset, wanted, export_file(dataset.id, name))
+        stored = _built(service, request, dataset, wanted, export_file(dataset.id, name))
         return _serve(service, request, stored, f"{dataset.id}-{name}", f"{dataset.id}-{name}", media_type)
     return _streamed(service, request, dataset, wanted)
 
@@ -102,6 +105,27 @@ def stored_rows(service: Service, dataset: QraDataset, split: ExportSplit, share
             yield row
 
 
+def awaited(request: Request, rows: Iterable[Row]) -> Iterator[Row]:
+    """Rows that are read for a reply to come, in a thread of the server's, as long as its client is there.
+
+    Raises:
+        ClientDisconnect: it has left.
+    """
+    for number, row in enumerate(rows):
+        if number % _LOOK == 0:
+            _check_there(request)
+        yield row
+
+
+def _check_there(request: Request) -> None:
+    async def left() -> bool:
+        await request.body()  # so that nothing but leaving is left to hear of
+        return await request.is_disconnected()
+
+    if from_thread.run(left):
+        raise ClientDisconnect
+
+
 # --- streams ---
 
 
@@ -111,7 +135,7 @@ def _streamed(service: Service, request: Request, dataset: QraDataset, wanted: W
     headers = {"Content-Disposition": f'attachment; filename="{file}"', "Vary": "Accept-Encoding"}
     if _takes_gzip(request.headers.get("accept-encoding", "")):
         blocks, headers = _gzipped(blocks), headers | {"Content-Encoding": "gzip"}
-    return StreamingResponse(blocks, headers=headers, media_type="application/json" if array else "application/jsonl")
+    return Stream(blocks, headers=headers, media_type="application/json" if array else "application/jsonl")
 
 
 def is_array(wanted: Wanted) -> bool:
@@ -144,7 +168,7 @@ def _array(items: Iterator[bytes]) -> Iterator[bytes]:
     yield b"\n]\n"
 
 
-def _lumped(pieces: Iterable[bytes]) -> Iterator[bytes]:
+def _lumped(pieces: Iterable[bytes]) -> Generator[bytes]:
     """The same bytes in blocks: each that is sent costs a change of threads."""
     block = bytearray()
     for piece in pieces:
@@ -161,7 +185,7 @@ def _takes_gzip(accepted: str) -> bool:
     return any(coding == "gzip" and (weight or "1").strip("0.") for coding, _, weight in named)
 
 
-def _gzipped(blocks: Iterator[bytes]) -> Iterator[bytes]:
+def _gzipped(blocks: Iterator[bytes]) -> Generator[bytes]:
     packer = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)  # 16: with the header of gzip
     for block in blocks:
         yield packer.compress(block)
@@ -180,21 +204,32 @@ def _file_name(wanted: Wanted) -> str:
     return f"{wanted.split}{share}{pictures}.{ending}"
 
 
-def _built(service: Service, dataset: QraDataset, wanted: Wanted, stored: str) -> str:
+def _built(service: Service, request: Request, dataset: QraDataset, wanted: Wanted, stored: str) -> str:
     """The name of the stored file, which is built where it is not there yet."""
-    with _building:
+    with _alone(request, stored):
         if not service.storage.exists(stored):
             with scratch(service) as name:
                 folder = Path(name)
                 if wanted.format == "hf":
-                    made = _write_tar(folder / "folder.tar", hf_folder(folder, service, dataset, wanted))
+                    made = _write_tar(folder / "folder.tar", hf_folder(folder, service, request, dataset, wanted))
                 else:
                     made = folder / "rows.parquet"
                     rows = stored_rows(service, dataset, wanted.split, wanted.validation)
-                    write_parquet(made, rows, _pictures(service, wanted))
+                    write_parquet(made, awaited(request, rows), _pictures(service, wanted))
                 with made.open("rb") as file:
                     service.storage.write(stored, iter(lambda: file.read(BLOCK), b""))
     return stored
+
+
+@contextmanager
+def _alone(request: Request, stored: str) -> Iterator[None]:
+    lock = _building.setdefault(stored, threading.Lock())
+    while not lock.acquire(timeout=1):
+        _check_there(request)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def scratch(service: Service) -> TemporaryDirectory[str]:
@@ -226,13 +261,13 @@ def gone(names: Sequence[str]) -> Problem:
     return conflict("media_gone", f"The storage no longer has {shown}.", remedy)
 
 
-def hf_folder(parent: Path, service: Service, dataset: QraDataset, wanted: Wanted) -> Path:
+def hf_folder(parent: Path, service: Service, request: Request, dataset: QraDataset, wanted: Wanted) -> Path:
     """A folder that `datasets.load_dataset` opens."""
     (inside := parent / dataset.id).mkdir()
     counts: dict[Split, int] = {}
     for split in _SPLITS if wanted.split == "all" else (wanted.split,):
         file = inside / f"{split}.parquet"
-        rows = stored_rows(service, dataset, split, wanted.validation)
+        rows = awaited(request, stored_rows(service, dataset, split, wanted.validation))
         counts[split] = write_parquet(file, rows, _pictures(service, wanted))
         if not counts[split]:
             file.unlink()  # `datasets` refuses a split without rows

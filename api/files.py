@@ -1,13 +1,16 @@
 """Stored files over HTTP: whole or a byte range, streamed in blocks, with the content's hash as the ETag."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager
 from typing import BinaryIO
 from urllib.parse import quote
 
+from anyio import CancelScope
 from fastapi import Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from api.errors import Problem
 
@@ -33,7 +36,28 @@ def serve(request: Request, opened: Opener, *, size: int, etag: str, media_type:
     status = 200 if whole else 206
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers, media_type=media_type)
-    return StreamingResponse(_blocks(opened, start, end), status, headers, media_type)
+    return Stream(_blocks(opened, start, end), status, headers, media_type)
+
+
+class Stream(StreamingResponse):
+    """The blocks of a generator, which is closed where the client leaves: else its files stay open for some while."""
+
+    def __init__(
+        self,
+        blocks: Generator[bytes],
+        status_code: int = 200,
+        headers: Mapping[str, str] | None = None,
+        media_type: str | None = None,
+    ) -> None:
+        super().__init__(blocks, status_code, headers, media_type)
+        self._blocks = blocks
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            with CancelScope(shield=True):
+                await run_in_threadpool(self._blocks.close)
 
 
 def _tags(header: str) -> list[str]:
@@ -59,7 +83,7 @@ def _span(header: str, size: int) -> tuple[int, int] | None:
     return start, end
 
 
-def _blocks(opened: Opener, start: int, end: int) -> Iterator[bytes]:
+def _blocks(opened: Opener, start: int, end: int) -> Generator[bytes]:
     with opened() as file:
         file.seek(start)
         left = end - start

@@ -238,7 +238,12 @@ class QraDataset(Job):
     by_steps: dict[str, int] = {}
     by_family: dict[str, int] = {}
     by_form: dict[str, int] = {}
+    missing: Annotated[dict[str, int], Field(description="By steps, how many fewer there are than were wanted.")] = {}
     rejects: dict[str, int] = {}
+    guessing: Annotated[
+        dict[str, dict[str, dict[str, float]]],
+        Field(description="By family and form, how often a guess from the question's words is right, and by chance."),
+    ] = {}
     polish: dict[str, Any] = {}
 
 

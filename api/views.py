@@ -1,5 +1,6 @@
 """Records of the database in the shapes of the API, and the 404s of those that are not there."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -85,7 +86,9 @@ def dataset_of(job: Job) -> QraDataset:
         "by_steps": result.get("by_steps", {}),
         "by_family": result.get("by_family", {}),
         "by_form": result.get("by_form", {}),
+        "missing": _missing(result),
         "rejects": result.get("rejected", {}),
+        "guessing": result.get("blind", {}),
         "polish": result.get("polish", {}),
     }
     return QraDataset(
@@ -96,6 +99,11 @@ def dataset_of(job: Job) -> QraDataset:
         steps=params["steps"],
         seed=params["seed"],
     )
+
+
+def _missing(result: Mapping[str, Any]) -> dict[str, int]:
+    made = result.get("by_steps", {})
+    return {n: count - made.get(n, 0) for n, count in result.get("wanted", {}).items() if count > made.get(n, 0)}
 
 
 def evaluation(service: Service, id: str) -> Evaluation:

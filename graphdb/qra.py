@@ -27,6 +27,7 @@ _ROUNDS = 5
 _SWEEPS = 24
 _GIVEN_UP = 6  # runs without more of a cell for each sample of it, after which it is not asked for any more
 _WALKS_FOR_ONE = 3  # in the first round; each further round doubles it
+_LEAST_WALKS = 200  # of a round, as a few take no less time
 _MOST_WALKS = 4000  # for one run and cell in one round
 _FAIR_TRIAL = 12  # walks after which a run that gave next to nothing is let go
 _POOR = 50  # next to nothing: less than one in so many of what was wanted
@@ -165,7 +166,7 @@ def make_qra(
     run_ids = list(dict.fromkeys(run_ids))
     for sweep in range(_SWEEPS):
         for at in range(0, len(run_ids), _RUNS_AT_ONCE):
-            missing = made.share(run_ids, at)
+            missing = made.share(run_ids, at, 2**sweep)
             if missing:
                 yield from _from_chunk(driver, missing, Random(f"{seed}/{sweep}/{at}"), made)
 
@@ -180,15 +181,24 @@ class _Made:
     questions: set[tuple[str, str]] = field(default_factory=set)
     dry: set[_Key] = field(default_factory=set)
     balance: Balance = field(default_factory=Balance)
+    room: dict[_Cell, int] = field(default_factory=dict)
 
-    def share(self, run_ids: Sequence[str], at: int) -> dict[_Key, int]:
-        """What the next few runs from `at` on should give, if all runs from there on give the same."""
+    def share(self, run_ids: Sequence[str], at: int, times: int) -> dict[_Key, int]:
+        """What the next few runs from `at` on may give, if all runs from there on give the same.
+
+        They are asked for so many times what is missing, of which `room` is taken: most runs have none of what is still missing
+        after a while.
+        """
         shares: dict[_Key, int] = {}
+        self.room = {}
         soon = frozenset(run_ids[at : at + _RUNS_AT_ONCE])
         for n in sorted(self.mix.steps):
             for cell, left in self._left(n, run_ids).items():
                 able = [run_id for run_id in run_ids[at:] if (run_id, cell) not in self.dry]
-                for run_id, count in apportion(left, dict.fromkeys(able, 1.0)).items():
+                self.room[cell] = left
+                for run_id, count in apportion(
+                    max(left, min(times * left, len(able))), dict.fromkeys(able, 1.0)
+                ).items():
                     if count and run_id in soon:
                         shares[run_id, cell] = count
         return shares
@@ -214,6 +224,7 @@ class _Made:
         self.questions.add((qra.run_id, qra.question))
         self.balance.take(qra)
         self.report.take(qra)
+        self.room[qra.steps, qra.family, qra.form] -= 1
         return qra
 
 
@@ -238,16 +249,17 @@ def _from_chunk(driver: Driver, missing: dict[_Key, int], rng: Random, made: _Ma
     made.dry |= {key for key in missing if key[0] not in settings}
     spare: dict[_Key, list[Qra]] = {}
     for turn in range(_ROUNDS):
-        missing = {key: count for key, count in missing.items() if count > 0 and key not in made.dry}
+        missing = {k: count for k, count in missing.items() if count > 0 and k not in made.dry and made.room[k[1]] > 0}
         if not missing:
             break
         before = dict(missing)
-        tries = {key: min(_WALKS_FOR_ONE * 2**turn * count, _MOST_WALKS) for key, count in missing.items()}
+        each = max(_WALKS_FOR_ONE * 2**turn, _LEAST_WALKS // sum(missing.values()))
+        tries = {key: min(each * count, _MOST_WALKS) for key, count in missing.items()}
         trials = _walk(driver, tries, settings, rng, made)
         made.report.walks += len(trials)
         for trial, judged in zip(trials, judge(driver, trials, settings, made.chooser), strict=True):
             key = (trial.walk.run_id, trial.cell)
-            if isinstance(judged, Qra) and not missing[key]:
+            if isinstance(judged, Qra) and not (missing[key] and made.room[trial.cell]):
                 continue
             verdict = made.take(judged) if isinstance(judged, Qra) else judged
             if isinstance(verdict, Qra):
@@ -280,7 +292,7 @@ def _at_last(spare: Mapping[_Key, list[Qra]], missing: Mapping[_Key, int], made:
         while listed:
             sample = min(listed, key=made.balance.frequency)
             listed.remove(sample)
-            verdict = made.take(sample, at_last=True) if left > 0 else "unbalanced"
+            verdict = made.take(sample, at_last=True) if left > 0 and made.room[key[1]] > 0 else "unbalanced"
             if isinstance(verdict, Qra):
                 left -= 1
                 yield verdict

@@ -2,7 +2,7 @@
 
 import typer
 
-from api.cli import benchmark, demo, evaluate, models, qra, rounds, stack, train, videos, world
+from api.cli import benchmark, demo, evaluate, models, qra, questions, rounds, stack, train, videos, world
 
 app = typer.Typer(
     name="stsg",
@@ -22,6 +22,7 @@ app.command()(videos.graph)
 app.command()(demo.demo)
 app.command()(rounds.rounds)
 app.add_typer(qra.app, name="qra")
+evaluate.app.command("qra")(questions.questions)
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(train.app, name="train")
 app.add_typer(models.app, name="models")

@@ -7,13 +7,16 @@ from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlencode
 
 import typer
 
 from api.cli import local, show
 from api.client import FINAL, Client, ServiceError
+
+if TYPE_CHECKING:
+    from trainer.world.files import Rendered
 
 app = typer.Typer(help="How good graphs and answers are.", no_args_is_help=True)
 
@@ -51,9 +54,25 @@ def induction(
 
 def _evaluate(client: Client, folder: Path, count: int, seed: int, model: str, *, quiet: bool) -> list[tuple[Any, ...]]:
     from api.scoring import score_export
-    from trainer.world.files import load_scene, render_with_truth
     from trainer.world.score import KINDS, chance, total
     from trainer.world.truth import truth
+
+    sent = sent_worlds(client, folder, count, seed, model, quiet=quiet)
+    with show.err.status("scoring"):
+        scores = [score_export(client, run_id, rendered.truth) for rendered, run_id in sent]
+    guessed, summed = chance(truth(rendered.scene) for rendered, _ in sent), total(scores)
+    return [(k, summed[k].precision, summed[k].recall, summed[k].f1, guessed[k].f1) for k in KINDS]
+
+
+def sent_worlds(
+    client: Client, folder: Path, count: int, seed: int, model: str, *, quiet: bool
+) -> "list[tuple[Rendered, str]]":
+    """Worlds rendered into a folder and sent to the service, with the runs that made their graphs.
+
+    Raises:
+        ServiceError: a run did not succeed.
+    """
+    from trainer.world.files import render_with_truth
 
     params = {"process": "true"} | ({"model": model} if model else {})
     with show.RunProgress(quiet) as bars:
@@ -61,19 +80,15 @@ def _evaluate(client: Client, folder: Path, count: int, seed: int, model: str, *
         sent = []
         for number in range(seed, seed + count):
             rendered = render_with_truth(number, folder)
-            sent.append((rendered, client.upload(rendered.video, lambda size: None, **params)["run"]["id"]))
+            sent.append((rendered, str(client.upload(rendered.video, lambda size: None, **params)["run"]["id"])))
             bars.advance(bar, 1)
         bar = bars.add("graphs", count)
-        scores = []
-        for rendered, run_id in sent:
+        for _, run_id in sent:
             run = client.until_final(f"/v1/runs/{run_id}")
             if run["state"] != "succeeded":
                 raise ServiceError(f"{run_id} {run['state']}: {run['error']}", "Read .stsg/logs/worker.log.")
-            scores.append(score_export(client, run_id, rendered.truth))
             bars.advance(bar, 1)
-    guessed = chance(truth(load_scene(rendered.truth)) for rendered, _ in sent)
-    summed = total(scores)
-    return [(k, summed[k].precision, summed[k].recall, summed[k].f1, guessed[k].f1) for k in KINDS]
+    return sent
 
 
 class Mode(StrEnum):

@@ -124,6 +124,7 @@ def statistics(
     """Count what a data set holds: steps, families, forms, splits, and the most frequent answers."""
     with show.failures(), Client() as client:
         told = client.get(f"/v1/qra-datasets/{dataset}/statistics", validation=validation)
+        guessing = client.get(f"/v1/qra-datasets/{dataset}")["guessing"]
     if as_json:
         show.as_json(told)
         return
@@ -131,6 +132,17 @@ def statistics(
     rows = [(kind, key, count) for kind in kinds for key, count in told[f"by_{kind}"].items()]
     rows += [(f"answer, {form}", a, n) for form, most in told["answers"].items() for a, n in most.items()]
     show.table(f"{told['count']:,} samples of {told['videos']:,} videos", ("what", "which", "samples"), rows)
+    print_guessing(guessing)
+
+
+def print_guessing(guessing: dict[str, dict[str, dict[str, float]]]) -> None:
+    """What the words of questions give away."""
+    rows = [
+        (f, form, int(t["tried"]), t["guessed"], t["chance"])
+        for f, told in guessing.items()
+        for form, t in told.items()
+    ]
+    show.table("guessed from the words alone", ("family", "form", "tried", "right", "by chance"), rows)
 
 
 @app.command()
@@ -152,7 +164,8 @@ def export(
     wanted |= {"media": media} | ({"visual": visual} if visual else {})
     with show.failures(), Client() as client:
         size = write_lines(client, f"/v1/qra-datasets/{dataset}/export?{urlencode(wanted)}", file)
-    told = {"dataset_info": dataset_info(dataset, file.name, visual or "video")} if format == "sharegpt" else {}
+    bare = format == "sharegpt" and media == "paths"  # a tar holds the entry itself
+    told = {"dataset_info": dataset_info(dataset, file.name, visual or "video")} if bare else {}
     if as_json:
         show.as_json({"file": str(file), "bytes": size} | told)
         return
@@ -173,6 +186,8 @@ def _describe(dataset: dict[str, Any]) -> None:
         raise ServiceError(f"The data set is {dataset['state']}. {error.get('detail', '')}", error.get("remedy", ""))
     for what in ("steps", "family", "form"):
         show.table("", (what, "samples"), sorted(dataset[f"by_{what}"].items()))
+    if dataset["missing"]:
+        show.table("", ("steps", "fewer than wanted"), list(dataset["missing"].items()))
     if polished := dataset["polish"]:
         rows = [("rewritten", polished["rewritten"]), *(("kept: " + k, n) for k, n in polished["kept"].items())]
         show.table("", ("words", "samples"), rows + [("blind: " + k, n) for k, n in polished["blind"].items()])

@@ -13,6 +13,7 @@ from api.neo4j.pages import RUN_ID
 
 if TYPE_CHECKING:
     from model.rationale.evaluate import Evaluator
+    from model.rationale.verify import Report
 
 _Rows = Iterator[dict[str, Any]]
 
@@ -30,13 +31,8 @@ def verify(
     Also checks that no question tells its answer, that rationales have a line for each step and end with the answer, and
     that ids are the hash of their rows. With --graphs no service is needed. Exit code 1 when anything is wrong.
     """
-    from model.rationale import verify as checking
-
-    with show.failures(), show.err.status("checking"), Client() as client, file.open("rb") as rows:
-        if not rows.seekable():
-            raise ServiceError(f"{file} can be read only once.", "Write it to a file first.")
-        source = _kept(graphs) if graphs else _fetched(client)
-        report = checking.verify(rows, lambda run_id: _evaluator(source, run_id))
+    with show.failures(), show.err.status("checking"), Client() as client:
+        report = checked(client, file, graphs)
     if as_json:
         show.as_json({"file": str(file)} | report.to_dict())
     else:
@@ -46,6 +42,17 @@ def verify(
             show.table("the first", ("line", "reason", "detail"), [(f.line, f.reason, f.detail) for f in report.first])
     if report.counts:
         raise typer.Exit(1)
+
+
+def checked(client: Client, file: Path, graphs: Path | None = None) -> "Report":
+    """The findings about an exported file, on graphs as the API or a folder has them."""
+    from model.rationale import verify as checking
+
+    with file.open("rb") as rows:
+        if not rows.seekable():
+            raise ServiceError(f"{file} can be read only once.", "Write it to a file first.")
+        source = _kept(graphs) if graphs else _fetched(client)
+        return checking.verify(rows, lambda run_id: _evaluator(source, run_id))
 
 
 def _evaluator(source: Callable[[str], _Rows], run_id: str) -> "Evaluator":

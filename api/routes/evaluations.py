@@ -1,15 +1,15 @@
 """Evaluations: a benchmark's questions put to one model, every reply kept, and reports that compare several models."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
-from fastapi.responses import StreamingResponse
 
 from api import views
 from api.deps import ServiceDep
 from api.errors import conflict, invalid, problem_responses
+from api.files import Stream
 from api.paging import After, Limit, Page, page
 from api.schemas import Evaluation, EvaluationRequest, Id
 from graphdb import jobs
@@ -60,10 +60,10 @@ def get_evaluation(service: ServiceDep, evaluation_id: str) -> Evaluation:
 def results(service: ServiceDep, evaluation_id: str) -> Response:
     """Every question with its answer, every exchange with the model and how it was judged, as JSONL; so far, while it runs."""
     views.evaluation(service, evaluation_id)
-    return StreamingResponse(_lines(service, evaluation_id), media_type="application/jsonl")
+    return Stream(_lines(service, evaluation_id), media_type="application/jsonl")
 
 
-def _lines(service: Service, id: str) -> Iterator[bytes]:
+def _lines(service: Service, id: str) -> Generator[bytes]:
     for row in evaluation.kept(service.storage, id):
         judged = verdict(row)
         more = {"said": judged.said, "correct": judged.correct, "blind_correct": judged.blind}

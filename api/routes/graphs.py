@@ -1,15 +1,15 @@
 """Graphs: what a run made, counted, paged and exported."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import StreamingResponse
 
 from api import views
 from api.deps import ServiceDep
 from api.errors import problem_responses
+from api.files import Stream
 from api.paging import After, Limit, Page, page
 from api.schemas import Edge, Graph, Node
 from graphdb import graphs
@@ -53,15 +53,15 @@ def list_edges(
     return page([Edge(**row) for row in found], limit)
 
 
-@router.get("/{run_id}/export", response_class=StreamingResponse, responses=problem_responses(404))
-def export(service: ServiceDep, run_id: str) -> StreamingResponse:
+@router.get("/{run_id}/export", response_class=Stream, responses=problem_responses(404))
+def export(service: ServiceDep, run_id: str) -> Stream:
     """Every node, then every edge, a JSON object a line, as a stream; the order is always the same."""
     views.graph_job(service, run_id)
     headers = {"Content-Disposition": f'attachment; filename="{run_id}.jsonl"'}
-    return StreamingResponse(lines(graphs.export_rows(service.driver, run_id)), media_type=JSONL, headers=headers)
+    return Stream(lines(graphs.export_rows(service.driver, run_id)), media_type=JSONL, headers=headers)
 
 
-def lines(rows: Iterator[dict[str, Any]]) -> Iterator[bytes]:
+def lines(rows: Iterator[dict[str, Any]]) -> Generator[bytes]:
     """Rows as JSONL."""
     for row in rows:
         yield json.dumps(row, ensure_ascii=False).encode() + b"\n"

@@ -85,5 +85,5 @@ def export(
     """
     dataset = views.finished_dataset(service, dataset_id)
     if wanted.media == "tar":
-        return bundles.respond(service, dataset, wanted)
+        return bundles.respond(service, request, dataset, wanted)
     return exports.respond(service, request, dataset, wanted)

@@ -59,8 +59,8 @@ class HuggingFaceVideoLLM:
         dtype = torch.bfloat16 if device == "cuda" else torch.float32
         trusted = source in os.environ.get("STSG_TRUST_REMOTE_CODE", "").split(",")
         network = AutoModelForImageTextToText.from_pretrained(
-            source, dtype=dtype, use_safetensors=True, trust_remote_code=trusted
-        ).to(device)
+            source, dtype=dtype, device_map=device, use_safetensors=True, trust_remote_code=trusted
+        )
         network.eval()
         processor = AutoProcessor.from_pretrained(source, trust_remote_code=trusted)
         self._hold(f"hf:{source}", network, processor, load_ways(source, network.config.model_type))

@@ -1,9 +1,13 @@
 """Exports of a QRA data set over real HTTP, each opened with what it is made for."""
 
+import contextlib
 import gzip
 import io
+import itertools
 import json
 import tarfile
+import threading
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,7 +44,9 @@ def dataset(server: Server, driver: Driver) -> Iterator[str]:
     Storage(server.settings.storage_url).write_json(manifest_file(id), {"id": id, "runs": [made]})
     held = jobs.acquire(driver, id, "test", 60)
     assert held
-    jobs.finish(driver, held[0], "succeeded", result={"count": len(ROWS), "by_steps": {"2": 60}})
+    blind = {"relation": {"open": {"tried": 60.0, "guessed": 0.25, "chance": 0.2}}}
+    told = {"count": len(ROWS), "wanted": {"2": 60, "4": 7}, "by_steps": {"2": 60, "4": 0}, "blind": blind}
+    jobs.finish(driver, held[0], "succeeded", result=told)
     yield id
     jobs.delete(driver, id)
 
@@ -126,6 +132,7 @@ def test_datasets_opens_the_folder(api: httpx.Client, dataset: str, tmp_path: Pa
     assert set(opened(0)) == {"train"}
     card = (tmp_path / str(SHARE) / dataset / "README.md").read_text()
     assert "seer (prompts compact 1234)" in card and card.count("    Q (2)") == 10
+    assert "| steps, fewer than wanted | 4 | 7 |" in card and "| relation | open | 60 | 0.250 | 0.200 |" in card
 
 
 @pytest.mark.parametrize(
@@ -191,6 +198,10 @@ def test_a_tar_holds_the_rows_and_what_they_name(
         [text] = [content for name, content in held.items() if name.startswith("rows.")]
         made = json.loads(text) if FORMATS[wanted["format"]].array else list(map(json.loads, text.splitlines()))
         assert {path for row in made for path in media_of(row)} == media
+    told = json.loads(held.get("dataset_info.json", b"{}"))
+    assert [(e["file_name"], "images" in e["columns"]) for e in told.values()] == (
+        [("rows.jsonl", True)] if wanted["format"] == "sharegpt" else []
+    )
 
 
 def test_pictures_lie_in_the_rows_where_they_are_wanted(
@@ -217,6 +228,43 @@ def test_media_that_are_gone_are_told_before_anything_is_sent(
     found = problem(get(api, dataset, split="validation", validation=0.97, **wanted), 409, "media_gone")
     assert "more" in found["detail"] or "keyframes" in found["detail"] or "run_" in found["detail"]
     assert server.files() == before
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"format": "jsonl", "split": "train"},
+        {"format": "trl"},
+        {"format": "parquet", "split": "train"},
+        {"format": "hf"},
+        {"format": "llava", "media": "tar"},
+    ],
+    ids=lambda w: w["format"],
+)
+def test_a_client_that_leaves_ends_the_work(
+    server: Server, dataset: str, wanted: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, ended = threading.Event(), threading.Event()
+
+    def endless(*_: object) -> Iterator[dict[str, Any]]:
+        began.set()
+        try:
+            yield from itertools.cycle(ROWS)
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(Storage, "rows", endless)
+    path, soon = f"{server.url}/v1/qra-datasets/{dataset}/export", httpx.Timeout(10, read=0.5)
+    with (
+        contextlib.suppress(httpx.ReadTimeout),
+        httpx.stream("GET", path, params=wanted | {"validation": 0.5}, timeout=soon) as reply,
+    ):
+        next(reply.iter_raw())
+    assert began.is_set() and ended.wait(10)
+    until = time.monotonic() + 5
+    while (left := [f for f in server.files() if f.startswith("scratch")]) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not left
 
 
 def test_statistics_count_the_rows_and_are_made_once(server: Server, api: httpx.Client, dataset: str) -> None:

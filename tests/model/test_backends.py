@@ -5,9 +5,12 @@ import io
 import json
 import os
 import re
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -25,6 +28,7 @@ from transformers import (
     Qwen2Config,
     SiglipVisionConfig,
 )
+from transformers.cli.serve import Serve
 
 import model.backends.hf as hf
 from model.backends import SpecError, open_video_llm
@@ -34,6 +38,8 @@ from model.backends.scripted import ScriptedVideoLLM
 from model.backends.trace import Traced
 from model.stsg import Keyframe
 from model.video_llm import Reply, Request, VideoLLMError
+from trainer.conformance.checkpoints import FAMILIES
+from trainer.conformance.family import build
 from trainer.tiny.network import build_network
 from trainer.tiny.vocabulary import build_processor, build_tokenizer
 
@@ -239,9 +245,11 @@ Answer = tuple[int, dict[str, str], bytes]
 
 
 class Server:
-    """A chat-completions server on this machine; `react` sees each request's number and body."""
+    """A chat-completions server on this machine; `react` sees each request's number and body, `told` is what GET gives."""
 
-    def __init__(self, react: Callable[[int, dict[str, Any]], Answer], root: str = "/v1") -> None:
+    def __init__(
+        self, react: Callable[[int, dict[str, Any]], Answer], told: dict[str, Any] | None = None, root: str = "/v1"
+    ) -> None:
         self.bodies: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
         lock, server = threading.Lock(), self
@@ -257,6 +265,14 @@ class Server:
                 self.send_response(status if self.path == f"{root}/chat/completions" else 404)
                 for name, value in {**headers, "content-length": str(len(content))}.items():
                     self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(content)
+
+            def do_GET(self) -> None:
+                known = (told or {}).get(self.path)
+                content = json.dumps(known).encode()
+                self.send_response(404 if known is None else 200)
+                self.send_header("content-length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)
 
@@ -281,6 +297,14 @@ def said(text: str, **more: Any) -> Answer:
     return 200, {"content-type": "application/json"}, json.dumps(body).encode()
 
 
+def served_by(owner: str, **versions: str) -> dict[str, Any]:
+    """What GET gives of a server that says who serves, and its version at some paths."""
+    return {"/v1/models": {"data": [{"owned_by": owner}]}} | {f"/{k}": {"version": v} for k, v in versions.items()}
+
+
+VLLM = served_by("vllm", version="0.32.0+cpu")
+
+
 def test_a_server_is_asked_frames_first_and_its_scores_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-local")
     tops = [{"token": " No", "logprob": -0.2}, {"token": "Yes", "logprob": -1.7}, {"token": "no", "logprob": -4.0}]
@@ -290,7 +314,7 @@ def test_a_server_is_asked_frames_first_and_its_scores_are_read(monkeypatch: pyt
             return said("No", logprobs={"content": [{"token": "No", "logprob": -0.2, "top_logprobs": tops}]})
         return said("about " + body["messages"][0]["content"][-1]["text"])
 
-    with Server(react) as server:
+    with Server(react, VLLM) as server:
         llm = open_video_llm(f"openai:{server.url}#some/model")
         replies = llm.answer(REQUESTS)
     assert [r.text for r in replies] == ["No" if r.choices else f"about {r.text}".strip() for r in REQUESTS]
@@ -305,9 +329,58 @@ def test_a_server_is_asked_frames_first_and_its_scores_are_read(monkeypatch: pyt
     assert set(server.keys) == {"Bearer sk-local"} and os.environ["OPENAI_API_KEY"] not in llm.name
 
 
+@pytest.mark.parametrize(
+    ("told", "field", "value", "reply"),
+    [
+        (VLLM, "structured_outputs", {"choice": ["a (b)", "a"]}, "a"),
+        (served_by("sglang", get_server_info="0.5.10"), "regex", r"(a \(b\)|a)", "a"),
+        ({}, "response_format", {"type": "string", "enum": ["a (b)", "a"]}, '"a"'),
+    ],
+    ids=["vLLM", "SGLang", "others"],
+)
+def test_each_server_is_told_to_choose_in_its_own_words(told: Any, field: str, value: Any, reply: str) -> None:
+    quote = {"token": '"', "top_logprobs": [{"token": '"', "logprob": 0.0}]}
+    tops = [{"token": "a", "logprob": -0.1}, {"token": " b", "logprob": -2.0}, {"token": "c", "logprob": None}]
+    places = [*([quote] if reply[0] == '"' else []), {"token": "a", "top_logprobs": tops}]
+    asked = replace(REQUESTS[2], choices=("a (b)", "a"))
+    with Server(lambda *_: said(reply, logprobs={"content": places}), told) as server:
+        llm = OpenAIVideoLLM(server.url, "m")
+        [guided] = llm.answer([asked])
+        [apart] = llm.answer([replace(asked, choices=("a (b)", "b"))])
+        [unsaid] = llm.answer([replace(asked, choices=("a", "b", "c"))])
+    sent = server.bodies[0][field]
+    assert (sent["json_schema"]["schema"] if field == "response_format" else sent) == value
+    assert guided.text == "a" and apart.scores == (-0.1, -2.0)
+    assert guided.scores == () == unsaid.scores, "a token that begins two choices tells nothing"
+
+
+@pytest.mark.parametrize(
+    ("owner", "versions", "missing"),
+    [
+        ("vllm", {"version": "0.14.0"}, "vLLM 0.14.0, .*CVE-2026-22778, CVE-2026-24779, CVE-2026-34755.* vLLM 0.19.0"),
+        ("sglang", {"server_info": "0.5.9.post1"}, "SGLang 0.5.9.post1, .*CVE-2026-3059.* SGLang 0.5.10 "),
+        ("vllm", {"version": "0.19.0"}, None),
+        ("vllm", {"version": "0.1.dev9+g1234"}, None),
+        ("vllm", {}, None),
+        ("someone", {"version": "0.1.0"}, None),
+    ],
+)
+def test_a_server_without_the_fixes_of_its_media_gets_no_frame(
+    owner: str, versions: dict[str, str], missing: str | None
+) -> None:
+    with Server(lambda *_: said("fine"), served_by(owner, **versions)) as server:
+        llm = OpenAIVideoLLM(server.url, "m")
+        if missing is None:
+            assert llm.answer(REQUESTS[:1])[0].text == "fine"
+        else:
+            with pytest.raises(VideoLLMError, match=missing):
+                llm.answer(REQUESTS[:1])
+            assert not server.bodies
+
+
 def test_vilas_own_server_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
     """It stands at the root, replies in parts without usage, ignores what it does not know, and fails with 500 in words."""
-    monkeypatch.setattr("model.backends.openai_server.time.sleep", lambda _: None)
+    monkeypatch.setattr("model.backends.chat_completions.time.sleep", lambda _: None)
 
     def react(_: int, body: dict[str, Any]) -> Answer:
         if body["model"] != "VILA1.5-3B":
@@ -326,21 +399,68 @@ def test_vilas_own_server_is_understood(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_busy_server_is_asked_again_when_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
-    monkeypatch.setattr("model.backends.openai_server.time.sleep", waits.append)
-    first = [(429, {"retry-after": "3"}, b"slow down"), (503, {}, b""), (429, {"retry-after": "-1"}, b"")]
+    monkeypatch.setattr("model.backends.chat_completions.time.sleep", waits.append)
+    date = formatdate(time.time() + 20, usegmt=True)
+    first = [(429, {"retry-after": "-1"}, b""), (503, {}, b""), (429, {"retry-after": date}, b"slow down")]
     with Server(lambda n, _: first[n - 1] if n <= len(first) else said("at last")) as server:
         assert OpenAIVideoLLM(server.url, "m").answer(REQUESTS[:1])[0].text == "at last"
-    assert waits == [3.0, 1.0, 0.0]
+    assert waits[0] == 1.0 and 18 < waits[1] < 20 and len(waits) == 2
+    far = (429, {"retry-after": "3600"}, b"")
+    with Server(lambda *_: far) as server, pytest.raises(VideoLLMError, match="no request for 3600 s"):
+        OpenAIVideoLLM(server.url, "m").answer(REQUESTS[:1])
+    assert len(server.bodies) == 1
 
 
-def test_a_server_without_guided_choices_is_asked_plainly() -> None:
-    def react(_: int, body: dict[str, Any]) -> Answer:
-        return (400, {}, b"unknown field") if "structured_outputs" in body else said("Yes.")
+def test_a_limit_told_to_one_request_holds_for_all() -> None:
+    at: list[float] = []
+
+    def react(number: int, _: dict[str, Any]) -> Answer:
+        at.append(time.monotonic())
+        return (429, {"retry-after": "0.5"}, b"") if number == 1 else said("fine")
 
     with Server(react) as server:
+        llm = OpenAIVideoLLM(server.url, "m", concurrency=2)
+        assert [r.text for r in llm.answer(REQUESTS[:1] * 6)] == ["fine"] * 6
+    between = [now - at[0] for now in sorted(at)[2:]]  # the second may have been on its way
+    assert len(at) == 7 and min(between) > 0.45
+
+
+def test_what_a_server_does_not_take_is_left_out_and_nothing_else() -> None:
+    def react(_: int, body: dict[str, Any]) -> Answer:
+        if len(body["messages"][0]["content"]) == 3:
+            return 400, {}, b"This model's maximum context length is 4 tokens."
+        refused = [field for field in ("structured_outputs", "top_logprobs") if field in body]
+        return (422, {}, f"Unexpected fields: {refused[:1]}".encode()) if refused else said("Yes.")
+
+    with Server(react, VLLM) as server:
         llm = OpenAIVideoLLM(server.url, "m")
+        with pytest.raises(VideoLLMError, match="maximum context length"):
+            llm.answer([replace(REQUESTS[2], frames=(A, B))])
+        assert "structured_outputs" in server.bodies[0]
         assert llm.answer(REQUESTS[2:3])[0].text == "Yes." and llm.answer(REQUESTS[2:3])[0].scores == ()
-    assert len(server.bodies) == 3, "found out once"
+    asked = [[f for f in ("structured_outputs", "logprobs", "top_logprobs") if f in b] for b in server.bodies[1:]]
+    assert asked == [["structured_outputs", "logprobs", "top_logprobs"], ["logprobs", "top_logprobs"], [], []]
+
+
+def test_transformers_own_server_says_what_the_same_checkpoint_says_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    build(next(family for family in FAMILIES if family.name == "Qwen3-VL"), tmp_path)
+    (tmp_path / "stsg.json").write_text('{"frames": "images"}')
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    serve = Serve(str(tmp_path), device="cpu", host="127.0.0.1", port=port, non_blocking=True)
+    try:
+        while not serve.server.started:
+            time.sleep(0.05)
+        served = open_video_llm(f"openai:http://127.0.0.1:{port}/v1#{tmp_path}").answer(REQUESTS[:7])
+    finally:
+        serve.kill_server()
+    here = open_video_llm(f"hf:{tmp_path}").answer([replace(r, choices=()) for r in REQUESTS[:7]])
+    assert [r.text for r in served] == [r.text for r in here] and len({r.text for r in here}) > 5
+    assert [r.tokens_in for r in served] == [r.tokens_in for r in here]
 
 
 @pytest.mark.parametrize(
@@ -354,13 +474,13 @@ def test_a_server_without_guided_choices_is_asked_plainly() -> None:
     ],
 )
 def test_what_a_server_gets_wrong_is_told(answer: Answer, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("model.backends.openai_server.time.sleep", lambda _: None)
+    monkeypatch.setattr("model.backends.chat_completions.time.sleep", lambda _: None)
     with Server(lambda *_: answer) as server, pytest.raises(VideoLLMError, match=told):
         OpenAIVideoLLM(server.url, "m").answer(REQUESTS[:1])
 
 
 def test_a_server_that_is_gone_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("model.backends.openai_server.time.sleep", lambda _: None)
+    monkeypatch.setattr("model.backends.chat_completions.time.sleep", lambda _: None)
     with Server(lambda *_: said("")) as server:
         url = server.url
     with pytest.raises(VideoLLMError, match="can't be reached"):

@@ -92,11 +92,15 @@ def test_what_is_wrong_is_told_with_a_remedy(tmp_path):
 
 
 def test_a_judge_that_is_down_or_answers_in_another_form_is_told(monkeypatch):
-    monkeypatch.setattr("model.backends.chat_server.time.sleep", lambda _: None)
+    monkeypatch.setattr("model.backends.chat_completions.time.sleep", lambda _: None)
     with served(lambda n, _: (503, b"") if n == 1 else said("Correct")) as (url, _):
         assert ChatServer(url, "m")("s", "u") == "Correct"
     with pytest.raises(VideoLLMError, match="can't be reached"):
         ChatServer(url, "m")("s", "u")
-    for answer, told in (((200, b"<html>"), "another form"), ((401, b"wrong key"), "401 wrong key")):
+    for answer, told in (
+        ((200, b"<html>"), "no JSON"),
+        ((200, b"{}"), "another form"),
+        ((401, b"wrong key"), "401 wrong key"),
+    ):
         with served(lambda *_, answer=answer: answer) as (url, _), pytest.raises(VideoLLMError, match=told):
             ChatServer(url, "m")("s", "u")

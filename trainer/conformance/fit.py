@@ -118,6 +118,9 @@ class _Needs:
             network: Any = AutoModelForImageTextToText.from_config(self.config, trust_remote_code=trusted)
         self.network = type(network).__name__
         self.parameters = sum(p.numel() for p in network.parameters())
+        self.weights = self.parameters * self.bytes
+        if getattr(self.config, "quantization_config", None):  # its weights stay as small as they are stored
+            self.weights = sum(f.stat().st_size for f in Path(source).glob("*.safetensors")) or self.weights
 
     def told(self, side: tuple[int, int], requests: Sequence[Request]) -> dict[str, Any]:
         prompts = self.prompter.prompts(requests)
@@ -125,7 +128,7 @@ class _Needs:
             "network": self.network,
             "device": torch.cuda.get_device_name() if self.device == "cuda" else "cpu",
             "parameters": self.parameters,
-            "weight_bytes": self.parameters * self.bytes,
+            "weight_bytes": self.weights,
             "memory_bytes": self.memory,
             "context": getattr(self.config.get_text_config(), "max_position_embeddings", None),
             "tokens_per_frame": self._tokens(side, 1),
@@ -146,7 +149,7 @@ class _Needs:
         heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
         width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
         each = 2 * text.num_hidden_layers * heads * width * self.bytes * (self._tokens(side, _FRAMES) + 512)
-        return max(0, int((self.memory * _SPARE - self.parameters * self.bytes) // each))
+        return max(0, int((self.memory * _SPARE - self.weights) // each))
 
     def _tokens(self, side: tuple[int, int], count: int) -> int:
         blank = np.zeros((side[1], side[0], 3), np.uint8)
