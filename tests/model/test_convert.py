@@ -342,6 +342,7 @@ def test_a_vila_of_another_kind_is_refused(tmp_path: Path) -> None:
     for file, told, why in (
         ("mm_projector/config.json", {"mm_projector_type": "mlp_downsample_3x3_fix"}, "mlp_downsample_3x3_fix"),
         ("config.json", {"s2": True}, "several scales"),
+        ("llm/tokenizer_config.json", {"tokenizer_class": "LlamaTokenizer", "eos_token": "<|eot_id|>"}, "no Llama 2"),
     ):
         kept = (tmp_path / "published" / file).read_text()
         (tmp_path / "published" / file).write_text(json.dumps(told))
