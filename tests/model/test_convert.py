@@ -242,7 +242,7 @@ BERT = {"[CLS]": 101, "[SEP]": 102, ".": 1012, "the": 1996, "and": 1998, "video"
         "answer": 3437, "image": 3746, "observe": 11949}  # fmt: skip
 
 
-def test_what_cannot_be_converted_says_why(tmp_path: Path) -> None:
+def test_what_cannot_be_converted_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "published"
     folder.mkdir()
     mistral(tmp_path / "mistral")
@@ -259,6 +259,10 @@ def test_what_cannot_be_converted_says_why(tmp_path: Path) -> None:
     one = published_vision() | published_qformer()
     save_file({name: value for name, value in one.items() if "norm2" not in name}, folder / "all.safetensors")
     assert "encoder.layer.0.layernorm_after.weight is missing" in refusal() and not (tmp_path / "ours").exists()
+    save_file(one | linear("mistral_proj", 32, WIDTH), folder / "all.safetensors")
+    (tmp_path / "mistral" / "tokenizer.json").unlink()
+    monkeypatch.setattr("model.convert.files.find_spec", lambda _: None)
+    assert "pip install sentencepiece" in refusal()
 
 
 def published_vila(folder: Path) -> tuple[LlamaForCausalLM, SiglipVisionModel, Weights]:
