@@ -137,7 +137,6 @@ def convert(
     Files are read without running code in them. Exit code 1 where weights are missing; those left over are named.
     """
     with show.failures(), _quiet(), show.err.status("converting"):
-        from model.convert.files import ConversionError
         from model.convert.videochat2 import convert_videochat2
         from model.convert.vila import convert_vila, is_vila
 
@@ -150,7 +149,7 @@ def convert(
             done = (
                 convert_videochat2(folder, target, language, lora_alpha) if language else convert_vila(folder, target)
             )
-        except ConversionError as e:
+        except (OSError, ValueError) as e:
             raise ServiceError(str(e), "") from e
     if as_json:
         show.as_json(asdict(done))

@@ -29,7 +29,11 @@ from transformers import (
 )
 from transformers.configuration_utils import SubConfigSpec
 from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
-from transformers.models.videomae.modeling_videomae import VideoMAEEncoder, VideoMAEPatchEmbeddings
+from transformers.models.videomae.modeling_videomae import (
+    VideoMAEEncoder,
+    VideoMAEPatchEmbeddings,
+    VideoMAEPreTrainedModel,
+)
 
 # As BERT's uncased vocabulary has them, what the published inference tells the Q-Former.
 _OBSERVE_IMAGE = (101, 11949, 1996, 3746, 1998, 3437, 1996, 3160, 1012, 102)
@@ -130,15 +134,16 @@ def _places(frames: int, trained: int, patches: int, width: int) -> Tensor:
         return table[None]
 
 
-class _Umt(nn.Module):
+class _Umt(VideoMAEPreTrainedModel):  # type: ignore[misc]
     """Every patch of every frame among all others, and the norm that follows."""
 
     def __init__(self, config: Any) -> None:
-        super().__init__()
+        super().__init__(config)
         self.trained_frames = config.num_frames
         self.patch_embeddings = VideoMAEPatchEmbeddings(config)
         self.encoder = VideoMAEEncoder(config)
         self.layernorm = nn.LayerNorm(config.hidden_size, eps=1e-12)
+        self.post_init()
 
     def forward(self, pixels: Tensor) -> Tensor:
         """From N x T x 3 x height x width to N x P x D."""

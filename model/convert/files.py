@@ -1,16 +1,25 @@
 """Weights as others publish them, read safely, and checkpoints that `hf:` loads, written whole or not at all."""
 
 import pickle
+import shutil
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file
+from tokenizers.pre_tokenizers import Metaspace
 from torch import Tensor
-from transformers import AutoModelForImageTextToText, GenerationConfig
+from transformers import (
+    AddedToken,
+    AutoModelForImageTextToText,
+    AutoTokenizer,
+    GenerationConfig,
+    PreTrainedTokenizerFast,
+)
 
 _PICKLED = (".pth", ".pt", ".bin", ".ckpt")
 _WRAPPERS = ("model", "module", "state_dict")  # what trainers put the weights under
@@ -76,6 +85,28 @@ def read_folder(folder: Path) -> dict[str, Tensor]:
     return {name: value for file in files for name, value in read_weights(file).items()}
 
 
+def tokenizer_with(folder: Path, media: Sequence[str]) -> Any:
+    """A language network's tokenizer with tokens for media, after which a text begins anew.
+
+    The published codes split a prompt at its media and tokenize each part by itself, so each begins with a space's sign.
+
+    Raises:
+        ConversionError: it is there as a SentencePiece model alone, and what reads such isn't installed.
+    """
+    if not (folder / "tokenizer.json").is_file() and find_spec("sentencepiece") is None:
+        raise ConversionError(
+            f"{folder} holds no tokenizer.json. To read its tokenizer.model: pip install sentencepiece protobuf"
+        )
+    loaded = AutoTokenizer.from_pretrained(folder)
+    spaces = loaded.backend_tokenizer.pre_tokenizer
+    if isinstance(spaces, Metaspace):
+        spaces.prepend_scheme = "always"
+    loaded.add_tokens([AddedToken(token, special=True, normalized=False) for token in media])
+    kinds = ("bos_token", "eos_token", "unk_token", "pad_token")
+    named = {kind: getattr(loaded, kind) for kind in kinds if getattr(loaded, kind) is not None}
+    return PreTrainedTokenizerFast(tokenizer_object=loaded.backend_tokenizer, **named)
+
+
 def layers(names: Sequence[str], before: str) -> list[int]:
     """The numbers that follow a prefix in these names."""
     return sorted({int(n[len(before) :].partition(".")[0]) for n in names if n.startswith(before)})
@@ -105,8 +136,13 @@ def write(
     text = config.text_config
     pad = text.eos_token_id if text.pad_token_id is None else text.pad_token_id
     network.generation_config = GenerationConfig(eos_token_id=text.eos_token_id, pad_token_id=pad)
-    network.save_pretrained(target)
-    processor.save_pretrained(target)
+    part = target.with_name(f".{target.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    network.save_pretrained(part)
+    processor.save_pretrained(part)
+    if target.exists():
+        target.rmdir()
+    part.rename(target)
     left_over = (*others, *sorted(set(state) - set(wanted)))
     return Converted(type(network).__name__, sum(p.numel() for p in network.parameters()), tuple(read), left_over)
 

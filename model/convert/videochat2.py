@@ -7,10 +7,19 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import AddedToken, AutoConfig, AutoTokenizer
+from transformers import AutoConfig
 
 from model.backends.videochat2 import VideoChat2Config, videochat2_processor
-from model.convert.files import ConversionError, Converted, layers, read_folder, read_weights, weight_files, write
+from model.convert.files import (
+    ConversionError,
+    Converted,
+    layers,
+    read_folder,
+    read_weights,
+    tokenizer_with,
+    weight_files,
+    write,
+)
 
 _HEAD = 64  # numbers in a head of UMT-L and of BERT
 _BLOCK, _LAYER = "vision_encoder.encoder.blocks.", "qformer.bert.encoder.layer."
@@ -47,8 +56,7 @@ def convert_videochat2(folder: Path, target: Path, language: Path, lora_alpha: f
     for file in files:
         published |= {_unwrapped(name): value for name, value in read_weights(file).items()}
     published = merged(published, lora_alpha)
-    tokenizer = AutoTokenizer.from_pretrained(language)
-    tokenizer.add_tokens([AddedToken(t, special=True, normalized=False) for t in ("<image>", "<video>")])
+    tokenizer = tokenizer_with(language, ("<image>", "<video>"))
     state = dict(renamed(published))
     try:
         config = _config(published, AutoConfig.from_pretrained(language), tokenizer)

@@ -6,11 +6,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import AddedToken, AutoConfig, AutoImageProcessor, AutoTokenizer
+from transformers import AutoConfig, AutoImageProcessor
 
 from model.backends.vila import LAYOUT, VilaConfig, VilaProcessor, image_tokens
-from model.convert.files import ConversionError, Converted, read_folder, write
+from model.convert.files import ConversionError, Converted, read_folder, tokenizer_with, write
 
+_END_OF_LLAMA_2 = "</s>"
 PARTS = ("llm", "vision_tower", "mm_projector")
 _PROJECTOR = {"layers.1.": "layernorm.", "layers.2.": "linear_1.", "layers.4.": "linear_2."}
 
@@ -28,8 +29,11 @@ def convert_vila(folder: Path, target: Path) -> Converted:
     """
     told, projector = (_json(f / "config.json") for f in (folder, folder / "mm_projector"))
     _check(told, projector.get("mm_projector_type"))
-    tokenizer = AutoTokenizer.from_pretrained(folder / "llm")
-    tokenizer.add_tokens([AddedToken("<image>", special=True, normalized=False)])
+    tokenizer = tokenizer_with(folder / "llm", ("<image>",))
+    if tokenizer.eos_token != _END_OF_LLAMA_2:
+        raise ConversionError(
+            "Its language network is no Llama 2, whose layout of a prompt is the one that is known here."
+        )
     vision = AutoConfig.from_pretrained(folder / "vision_tower")
     vision.vision_use_head = False  # of what it makes of a whole picture, nothing is shown
     text, image = AutoConfig.from_pretrained(folder / "llm"), tokenizer.convert_tokens_to_ids("<image>")

@@ -9,167 +9,41 @@ import pytest
 import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
-from tokenizers import AddedToken, Tokenizer, models, normalizers, processors
 from torch import Tensor
 from transformers import (
     LlamaConfig,
     LlamaForCausalLM,
+    LlamaTokenizer,
     MistralConfig,
     MistralForCausalLM,
-    PreTrainedTokenizerFast,
     SiglipImageProcessor,
     SiglipVisionConfig,
     SiglipVisionModel,
 )
+from typer.testing import CliRunner
 
+from api.cli.models import app as stsg
 from model.backends.hf import HuggingFaceVideoLLM
 from model.convert.files import ConversionError
 from model.convert.videochat2 import convert_videochat2
-from model.convert.vila import convert_vila, is_vila
+from model.convert.vila import convert_vila
 from model.stsg import Keyframe
 from model.video_llm import Request
-
-WIDTH, INNER, HEADS, QUERIES = 128, 96, 2, 3  # UMT's and BERT's heads are 64 wide
-Weights = dict[str, Tensor]
-
-
-def linear(name: str, out: int, into: int, bias: bool = True) -> Weights:
-    return {f"{name}.weight": torch.randn(out, into) * into**-0.5} | (
-        {f"{name}.bias": torch.randn(out) * 0.1} if bias else {}
-    )
-
-
-def norm(name: str, width: int = WIDTH) -> Weights:
-    return {f"{name}.weight": 1 + torch.randn(width) * 0.1, f"{name}.bias": torch.randn(width) * 0.1}
-
-
-def published_vision() -> Weights:
-    w = {"vision_encoder.encoder.patch_embed.proj.weight": torch.randn(WIDTH, 3, 1, 16, 16) / 28}
-    w["vision_encoder.encoder.patch_embed.proj.bias"] = torch.randn(WIDTH)
-    for n in range(2):
-        at = f"vision_encoder.encoder.blocks.{n}"
-        w |= norm(f"{at}.norm1") | norm(f"{at}.norm2") | linear(f"{at}.attn.qkv", 3 * WIDTH, WIDTH, bias=False)
-        w |= {f"{at}.attn.q_bias": torch.randn(WIDTH), f"{at}.attn.v_bias": torch.randn(WIDTH)}
-        w |= linear(f"{at}.attn.proj", WIDTH, WIDTH)
-        w |= linear(f"{at}.mlp.fc1", INNER, WIDTH) | linear(f"{at}.mlp.fc2", WIDTH, INNER)
-    return w | norm("vision_layernorm")
-
-
-def published_qformer() -> Weights:
-    at = "qformer.bert.embeddings"
-    w = {
-        f"{at}.word_embeddings.weight": torch.randn(12000, WIDTH),
-        f"{at}.position_embeddings.weight": torch.randn(32, WIDTH),
-    }
-    w |= norm(f"{at}.LayerNorm") | {f"{at}.position_ids": torch.arange(32)[None]}
-    for n in range(3):
-        at = f"qformer.bert.encoder.layer.{n}"
-        for kind in ("attention", "crossattention")[: 2 - n % 2]:
-            for part in ("query", "key", "value"):
-                w |= linear(f"{at}.{kind}.self.{part}", WIDTH, WIDTH)
-            w |= linear(f"{at}.{kind}.output.dense", WIDTH, WIDTH) | norm(f"{at}.{kind}.output.LayerNorm")
-        for kind in ("", "_query"):
-            w |= linear(f"{at}.intermediate{kind}.dense", INNER, WIDTH) | linear(
-                f"{at}.output{kind}.dense", WIDTH, INNER
-            )
-            w |= norm(f"{at}.output{kind}.LayerNorm")
-    return w | {"query_tokens": torch.randn(1, QUERIES - 1, WIDTH)}
-
-
-def heads(x: Tensor) -> Tensor:
-    return x.unflatten(-1, (HEADS, -1)).transpose(1, 2)
-
-
-def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    scores = heads(q) @ heads(k).mT * (WIDTH // HEADS) ** -0.5
-    return (scores.softmax(-1) @ heads(v)).transpose(1, 2).flatten(2)
-
-
-class Reference:
-    """UMT and the Q-Former in plain torch, from the weights by their published names."""
-
-    def __init__(self, weights: Weights) -> None:
-        self.w = weights
-
-    def lin(self, name: str, x: Tensor) -> Tensor:
-        return F.linear(x, self.w[f"{name}.weight"], self.w.get(f"{name}.bias"))
-
-    def norm(self, name: str, x: Tensor, eps: float) -> Tensor:
-        return F.layer_norm(x, (WIDTH,), self.w[f"{name}.weight"], self.w[f"{name}.bias"], eps)
-
-    def places(self, frames: int) -> Tensor:
-        """Of 4 frames, read off between them where there are others; a picture is the first frame."""
-        known = 1 if frames == 1 else 4
-        table = np.array([[p / 10000 ** (2 * (j // 2) / WIDTH) for j in range(WIDTH)] for p in range(known * 196)])
-        table[:, 0::2], table[:, 1::2] = np.sin(table[:, 0::2]), np.cos(table[:, 1::2])
-        by_frame = table.reshape(known, 196, WIDTH)
-        at = np.clip((np.arange(frames) + 0.5) * known / frames - 0.5, 0, known - 1)
-        low = np.minimum(at.astype(int), max(known - 2, 0))
-        part = (at - low)[:, None, None]
-        mixed = by_frame[low] * (1 - part) + by_frame[np.minimum(low + 1, known - 1)] * part
-        return torch.from_numpy(mixed.reshape(1, -1, WIDTH)).float()
-
-    def umt(self, video: Tensor) -> Tensor:
-        """A video, T x 3 x 224 x 224, as its patches."""
-        at = "vision_encoder.encoder"
-        filters = self.w[f"{at}.patch_embed.proj.weight"][:, :, 0]
-        x = (
-            F.conv2d(video, filters, self.w[f"{at}.patch_embed.proj.bias"], stride=16)
-            .flatten(2)
-            .mT.reshape(1, -1, WIDTH)
-        )
-        x = x + self.places(len(video))
-        for n in range(2):
-            block = f"{at}.blocks.{n}"
-            q, k, v = self.lin(f"{block}.attn.qkv", self.norm(f"{block}.norm1", x, 1e-6)).chunk(3, -1)
-            seen = attend(q + self.w[f"{block}.attn.q_bias"], k, v + self.w[f"{block}.attn.v_bias"])
-            x = x + self.lin(f"{block}.attn.proj", seen)
-            x = x + self.lin(
-                f"{block}.mlp.fc2", F.gelu(self.lin(f"{block}.mlp.fc1", self.norm(f"{block}.norm2", x, 1e-6)))
-            )
-        return self.norm("vision_layernorm", x, 1e-12)
-
-    def attention(self, name: str, x: Tensor, seen: Tensor) -> Tensor:
-        told = attend(
-            self.lin(f"{name}.self.query", x), self.lin(f"{name}.self.key", seen), self.lin(f"{name}.self.value", seen)
-        )
-        return self.norm(f"{name}.output.LayerNorm", self.lin(f"{name}.output.dense", told) + x, 1e-12)
-
-    def fed(self, at: str, kind: str, x: Tensor) -> Tensor:
-        inner = F.gelu(self.lin(f"{at}.intermediate{kind}.dense", x))
-        return self.norm(f"{at}.output{kind}.LayerNorm", self.lin(f"{at}.output{kind}.dense", inner) + x, 1e-12)
-
-    def words(self, video: Tensor, instruction: list[int]) -> Tensor:
-        """What Mistral is shown of a video."""
-        at, patches = "qformer.bert.embeddings", self.umt(video)
-        told = (
-            self.w[f"{at}.word_embeddings.weight"][instruction]
-            + self.w[f"{at}.position_embeddings.weight"][: len(instruction)]
-        )
-        asked = torch.cat([self.w["query_tokens"], self.w["extra_query_tokens"], told[None]], 1)
-        x = self.norm(f"{at}.LayerNorm", asked, 1e-12)
-        for n in range(3):
-            at = f"qformer.bert.encoder.layer.{n}"
-            x = self.attention(f"{at}.attention", x, x)
-            queries, text = x[:, :QUERIES], x[:, QUERIES:]
-            if n % 2 == 0:
-                queries = self.attention(f"{at}.crossattention", queries, patches)
-            x = torch.cat([self.fed(at, "_query", queries), self.fed(at, "", text)], 1)
-        return self.lin("mistral_proj", x[:, :QUERIES])
+from tests.model.published import QUERIES, WIDTH, Reference, Weights, linear, norm, published_qformer, published_vision
 
 
 def tokenizer_of_llama(folder: Path) -> int:
-    """Writes a tokenizer that treats spaces the way Llama's and Mistral's do; the size of its vocabulary."""
-    letters = [chr(c) for c in range(33, 127)]
-    vocab = {word: n for n, word in enumerate(["<unk>", "<s>", "</s>", "▁", *letters])}
-    tokenizer = Tokenizer(models.BPE(vocab, [], unk_token="<unk>"))
-    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
-    tokenizer.add_special_tokens([AddedToken(t, normalized=False) for t in ("<unk>", "<s>", "</s>")])
-    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>"
-    ).save_pretrained(folder)
-    return len(vocab)
+    """Writes a tokenizer of Llama's class, which Mistral's is too; the size of its vocabulary."""
+    words = [
+        "<unk>",
+        "<s>",
+        "</s>",
+        *(f"<0x{byte:02X}>" for byte in range(256)),
+        "▁",
+        *(chr(c) for c in range(33, 127)),
+    ]
+    LlamaTokenizer({word: n for n, word in enumerate(words)}, [], add_bos_token=True).save_pretrained(folder)
+    return len(words)
 
 
 SMALL = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
@@ -229,7 +103,7 @@ def test_videochat2_says_what_its_published_weights_say(tmp_path: Path) -> None:
             [BERT[w] for w in ["[CLS]", *instruction.split(), "[SEP]"]],
         )
         parts = (f"[INST] <{kind}>", f"</{kind}> [/INST] [INST] What is it? [/INST]")
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(tmp_path / "mistral")
+        tokenizer = LlamaTokenizer.from_pretrained(tmp_path / "mistral")
         ids = [torch.tensor([tokenizer(p, add_special_tokens=not n)["input_ids"]]) for n, p in enumerate(parts)]
         embed: Any = network.get_input_embeddings()
         expected = network(inputs_embeds=torch.cat([embed(ids[0]), words, embed(ids[1])], 1)).logits[0, -1]
@@ -241,7 +115,7 @@ BERT = {"[CLS]": 101, "[SEP]": 102, ".": 1012, "the": 1996, "and": 1998, "video"
         "answer": 3437, "image": 3746, "observe": 11949}  # fmt: skip
 
 
-def test_what_cannot_be_converted_says_why(tmp_path: Path) -> None:
+def test_what_cannot_be_converted_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "published"
     folder.mkdir()
     mistral(tmp_path / "mistral")
@@ -258,6 +132,10 @@ def test_what_cannot_be_converted_says_why(tmp_path: Path) -> None:
     one = published_vision() | published_qformer()
     save_file({name: value for name, value in one.items() if "norm2" not in name}, folder / "all.safetensors")
     assert "encoder.layer.0.layernorm_after.weight is missing" in refusal() and not (tmp_path / "ours").exists()
+    save_file(one | linear("mistral_proj", 32, WIDTH), folder / "all.safetensors")
+    (tmp_path / "mistral" / "tokenizer.json").unlink()
+    monkeypatch.setattr("model.convert.files.find_spec", lambda _: None)
+    assert "pip install sentencepiece" in refusal()
 
 
 def published_vila(folder: Path) -> tuple[LlamaForCausalLM, SiglipVisionModel, Weights]:
@@ -302,16 +180,17 @@ def squares(patches: Tensor) -> Tensor:
 def test_vila_says_what_its_published_weights_say(tmp_path: Path) -> None:
     torch.manual_seed(3)
     llm, tower, w = published_vila(tmp_path / "published")
-    assert is_vila(tmp_path / "published")
-    done = convert_vila(tmp_path / "published", tmp_path / "ours")
-    assert all(".head." in name for name in done.left_over)
+    told = CliRunner().invoke(stsg, ["convert", str(tmp_path / "published"), str(tmp_path / "ours"), "--json"])
+    done = json.loads(told.stdout)
+    assert done["network"] == "VilaForConditionalGeneration" and done["left_over"]
+    assert all(".head." in name for name in done["left_over"])
     rng = np.random.default_rng(4)
     frames = tuple(Keyframe(f"vid_x:{n:09d}", float(n), rng.integers(0, 256, (70, 70, 3), np.uint8)) for n in range(2))
     ours = HuggingFaceVideoLLM(str(tmp_path / "ours"))
     [prompt] = ours._prompter.prompts([Request("s", "What is it?", frames)])
     system = ("A chat between a curious user and an artificial intelligence assistant. "
               "The assistant gives helpful, detailed, and polite answers to the user's questions. USER: ")  # fmt: skip
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(tmp_path / "published" / "llm")
+    tokenizer = LlamaTokenizer.from_pretrained(tmp_path / "published" / "llm")
     chunks = [
         tokenizer(text, add_special_tokens=not n)["input_ids"]
         for n, text in enumerate((system, "\n", "\nWhat is it? ASSISTANT:"))
@@ -340,6 +219,7 @@ def test_a_vila_of_another_kind_is_refused(tmp_path: Path) -> None:
     for file, told, why in (
         ("mm_projector/config.json", {"mm_projector_type": "mlp_downsample_3x3_fix"}, "mlp_downsample_3x3_fix"),
         ("config.json", {"s2": True}, "several scales"),
+        ("llm/tokenizer_config.json", {"tokenizer_class": "LlamaTokenizer", "eos_token": "<|eot_id|>"}, "no Llama 2"),
     ):
         kept = (tmp_path / "published" / file).read_text()
         (tmp_path / "published" / file).write_text(json.dumps(told))
@@ -347,3 +227,5 @@ def test_a_vila_of_another_kind_is_refused(tmp_path: Path) -> None:
             convert_vila(tmp_path / "published", tmp_path / "ours")
         (tmp_path / "published" / file).write_text(kept)
     assert not (tmp_path / "ours").exists()
+    told = CliRunner().invoke(stsg, ["convert", str(tmp_path), str(tmp_path / "ours")])
+    assert told.exit_code == 1 and "--language" in told.stderr

@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +34,11 @@ def step_fault(checkpoint: Path, asked: Request, lora: Lora | None) -> str | Non
         spec = TuningSpec(
             str(checkpoint), batch=2, max_steps=1, learning_rate=1e-2, warmup=0.0, schedule="constant", lora=lora
         )
-        trainer = build_trainer(spec, folder, None, Journal(folder, first=True), Stop(folder))
-        before = _scores(trainer, asked)
-        trainer.train()
-        finish(trainer, folder)
+        with closing(Journal(folder, first=True)) as journal:  # its heartbeat would write while the folder is removed
+            trainer = build_trainer(spec, folder, None, journal, Stop(folder))
+            before = _scores(trainer, asked)
+            trainer.train()
+            finish(trainer, folder)
         after = _scores(trainer, asked)
         loaded = HuggingFaceVideoLLM(str(folder / "model")).answer([asked])[0].scores
         told = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
