@@ -36,8 +36,8 @@ class OpenAIVideoLLM:
         if self._server is None:
             try:
                 self._server = servers.look(self._chat.http)
-            except httpx.TransportError:
-                return  # the requests tell whether it is there
+            except httpx.HTTPError:
+                return  # the requests tell whether it is there, and the next ones ask again
         servers.check_safe(self.name, self._server)
 
     def _reply(self, request: Request) -> Reply:

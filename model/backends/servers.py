@@ -39,18 +39,25 @@ class Server:
 
 
 def look(http: httpx.Client) -> Server:
-    """Ask a server what it is; raises httpx.TransportError where it can't be reached."""
+    """Ask a server what it is; raises httpx.HTTPError where it can't tell now."""
     try:
-        owner = str(http.get("models", timeout=_SECONDS).json()["data"][0]["owned_by"])
+        owner = str(_told(http, "models")["data"][0]["owned_by"])
     except (LookupError, TypeError, ValueError):
         return Server()
     software = _SOFTWARE.get(owner, "")
     for path in _VERSION_AT.get(software, ()):
         try:
-            return Server(software, str(http.get(http.base_url.join(f"../{path}"), timeout=_SECONDS).json()["version"]))
+            return Server(software, str(_told(http, f"../{path}")["version"]))
         except (LookupError, TypeError, ValueError):
             continue
     return Server(software)
+
+
+def _told(http: httpx.Client, path: str) -> Any:
+    reply = http.get(http.base_url.join(path), timeout=_SECONDS)
+    if reply.status_code == 429 or reply.is_server_error:
+        reply.raise_for_status()
+    return reply.json()
 
 
 def check_safe(name: str, server: Server) -> None:

@@ -271,7 +271,7 @@ class Server:
             def do_GET(self) -> None:
                 known = (told or {}).get(self.path)
                 content = json.dumps(known).encode()
-                self.send_response(404 if known is None else 200)
+                self.send_response(known if isinstance(known, int) else 404 if known is None else 200)
                 self.send_header("content-length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)
@@ -395,6 +395,16 @@ def test_vilas_own_server_is_understood(monkeypatch: pytest.MonkeyPatch) -> None
         assert [r.text for r in replies] == [f"{len(r.frames)} frames" for r in REQUESTS]
         with pytest.raises(VideoLLMError, match="configured to use the model"):
             open_video_llm(f"openai:{server.url}#vila").answer(REQUESTS[:1])
+
+
+def test_a_server_that_cannot_tell_yet_is_asked_again_what_it_is() -> None:
+    told: dict[str, Any] = {"/v1/models": 503}
+    with Server(lambda *_: said("fine"), told) as server:
+        llm = OpenAIVideoLLM(server.url, "m")
+        assert llm.answer(REQUESTS[:1])[0].text == "fine"
+        told |= served_by("vllm", version="0.14.0")
+        with pytest.raises(VideoLLMError, match="CVE-2026-22778"):
+            llm.answer(REQUESTS[:1])
 
 
 def test_a_busy_server_is_asked_again_when_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
