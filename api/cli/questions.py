@@ -34,7 +34,8 @@ def questions(
         stack = local.start(models={_MODEL: f"scripted:{name}"})
         try:
             with stack.client() as client:
-                told = _checked(client, Path(name), videos, samples, seed, quiet=as_json)
+                sent = evaluate.sent_worlds(client, Path(name), videos, seed, _MODEL, quiet=as_json)
+                told = checked(client, sent, samples, seed)
         finally:
             if stack.ours:
                 local.stop()
@@ -46,24 +47,23 @@ def questions(
         raise typer.Exit(1)
 
 
-def _checked(client: Client, folder: Path, videos: int, samples: int, seed: int, *, quiet: bool) -> dict[str, Any]:
-    sent = evaluate.sent_worlds(client, folder, videos, seed, _MODEL, quiet=quiet)
+def checked(client: Client, sent: "list[tuple[Rendered, str]]", samples: int, seed: int) -> dict[str, Any]:
+    """Make QRA data of some runs of rendered videos, and check it on the exported and on the true graphs.
+
+    Returns the data set's id, counts and `guessing`, the `seconds` that sampling took, and `findings`: by where a sample was
+    checked, how many were wrong, by reason.
+    """
     per_step = {str(n): samples // _MOST_STEPS for n in range(1, _MOST_STEPS + 1)}
     since = time.monotonic()
     with show.err.status("sampling"):
         dataset = qra.make(client, [run for _, run in sent], {"steps": per_step}, seed)
     seconds = time.monotonic() - since
-    file = folder / "rows.jsonl"
-    write_lines(client, f"/v1/qra-datasets/{dataset['id']}/export", file)
-    with show.err.status("checking"):
-        findings = {
-            where: dict(report.counts)
-            for where, report in (
-                ("exported graphs", verify.checked(client, file)),
-                ("true graphs", _on_truth(file, sent)),
-            )
-        }
-    kept = ("count", "by_steps", "by_family", "by_form", "missing", "rejects", "guessing")
+    with show.err.status("checking"), TemporaryDirectory() as folder:
+        file = Path(folder) / "rows.jsonl"
+        write_lines(client, f"/v1/qra-datasets/{dataset['id']}/export", file)
+        exported, true = verify.checked(client, file), _on_truth(file, sent)
+    findings = {"exported graphs": dict(exported.counts), "true graphs": dict(true.counts)}
+    kept = ("id", "count", "by_steps", "by_family", "by_form", "missing", "rejects", "guessing")
     return {"seconds": round(seconds, 1), "findings": findings} | {key: dataset[key] for key in kept}
 
 
