@@ -119,7 +119,7 @@ def test_a_killed_worker_and_a_killed_trainer_change_nothing(place: Place, calm:
 
 @pytest.mark.timeout(600)
 def test_pause_resume_and_cancel(place: Place) -> None:
-    job = place.start("stopped", max_steps=1000, save_every=1000)
+    job = place.start("stopped", epochs=1000, max_steps=5000, save_every=5000)
     place.until(job.id, step=2)
     assert place.openai.fine_tuning.jobs.pause(job.id).status == "paused"
     at = place.until(job.id, "paused")["result"]["step"]
