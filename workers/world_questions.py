@@ -1,11 +1,12 @@
 """The questions of the world benchmark, made anew: walks on the true graphs of held-out worlds (STEP Sec. 3.2, 4.1).
 
-    python -m workers.world_questions
+    python -m workers.world_questions validation
 
-starts a Neo4j of its own and writes the files that `trainer.evaluation.world` reads. Worlds are taken some at a time,
-so that any part can be made by itself.
+starts a Neo4j of its own and writes a split's file, which `trainer.evaluation.world` reads; "train" makes what can be guessed
+from questions' words. Worlds are taken some at a time, so that any part can be made by itself.
 """
 
+import argparse
 import sys
 from collections.abc import Sequence
 from itertools import islice
@@ -25,7 +26,7 @@ from trainer.world.truth import truth
 
 AT_ONCE = 10  # worlds
 _FIRST = 1000  # seeds below are those of `stsg evaluate induction`
-_WORLDS: dict[Split, int] = {"test": 200, "composition": 200, "train": 100}
+_WORLDS: dict[Split, int] = {"test": 200, "composition": 200, "shifted": 60, "validation": 60, "train": 100}
 _MIX = Mix(
     {1: 250, 2: 250, 3: 100, 4: 100, 5: 100},
     families={"attribute": 1, "relation": 3, "motion": 2, "reference": 1},
@@ -34,26 +35,31 @@ _MIX = Mix(
 
 
 def main() -> None:
-    """Write all files."""
+    """Write the files of the splits that are named."""
+    parser = argparse.ArgumentParser(prog="python -m workers.world_questions", description=__doc__)
+    parser.add_argument("splits", nargs="+", choices=_WORLDS)
+    splits: list[Split] = parser.parse_args().splits
     with TemporaryDirectory() as folder:
         server = LocalNeo4j(Path(folder), free_port(0), free_port(0), heap_mb=1024).start()
         try:
             with connect(server.uri, server.user, server.password) as driver:
                 schema.apply(driver)
-                _write(driver)
+                _write(driver, splits)
         finally:
             server.stop()
 
 
-def _write(driver: Driver) -> None:
-    for split in ("test", "composition"):
+def _write(driver: Driver, splits: Sequence[Split]) -> None:
+    for split in splits:
+        if split == "train":
+            asked = [(q.question, q.answer) for worlds in parts(split) for q in _pool(driver, split, worlds)]
+            world.write_prior(Prior.of(asked))
+            continue
         rows = []
         for worlds in parts(split):
             rows += questions(driver, split, worlds)
             sys.stderr.write(f"{split}: {len(rows)} questions\n")
         world.write(split, rows)
-    asked = [(q.question, q.answer) for worlds in parts("train") for q in _pool(driver, "train", worlds)]
-    world.write_prior(Prior.of(asked))
 
 
 def parts(split: Split) -> list[tuple[int, ...]]:

@@ -2,13 +2,13 @@
 
 import typer
 
-from api.cli import benchmark, demo, evaluate, models, qra, questions, rounds, stack, train, videos, world
+from api.cli import benchmark, demo, evaluate, models, qra, questions, rounds, stack, study, train, videos, world
 
 app = typer.Typer(
     name="stsg",
     help="Spatio-Temporal Scene Graphs: videos in, graphs in Neo4j, reasoning data out.\n\n"
-    "Commands other than up, down, doctor, demo, benchmark and world speak to the API at STSG_API_URL, or else to the local "
-    "stack of this folder (.stsg/stack.json). STSG_API_TOKEN is the bearer token where one is needed.",
+    "Commands other than up, down, doctor, demo, benchmark, study and world speak to the API at STSG_API_URL, or else to the "
+    "local stack of this folder (.stsg/stack.json). STSG_API_TOKEN is the bearer token where one is needed.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_show_locals=False,
@@ -21,6 +21,7 @@ app.command()(videos.runs)
 app.command()(videos.graph)
 app.command()(demo.demo)
 app.command()(rounds.rounds)
+app.command()(study.study)
 app.add_typer(qra.app, name="qra")
 evaluate.app.command("qra")(questions.questions)
 app.add_typer(evaluate.app, name="evaluate")

@@ -103,6 +103,8 @@ class Worlds(StrEnum):
 
     world = "world"
     composition = "world-composition"
+    shifted = "world-shifted"
+    validation = "world-validation"
 
 
 @app.command()

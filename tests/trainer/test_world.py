@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from model.stsg import SceneGraph
 from trainer.world.oracle import holds
 from trainer.world.render import frame, position
-from trainer.world.scene import HELD_OUT, Scene, relation
+from trainer.world.scene import HELD_OUT, Scene, SceneClip, Split, relation
 from trainer.world.score import KINDS, Score, chance, score
 from trainer.world.truth import truth
 
@@ -21,13 +23,14 @@ SEEN = {"red": 0, "green": 1, "blue": 2}
 def test_a_seed_is_a_scene_and_splits_share_none() -> None:
     assert Scene.generate(5) == Scene.generate(5) != Scene.generate(6)
     assert Scene.from_dict(Scene.generate(5).to_dict()) == Scene.generate(5)
-    assert len({Scene.generate(5, split=s).clips for s in ("train", "validation", "test", "composition")}) == 4
+    assert len({Scene.generate(5, split=s).clips for s in get_args(Split)}) == 5
 
 
 def test_rivals_share_colours_and_never_names_and_none_is_the_world_as_it_was() -> None:
     assert Scene.generate(5, rivals=0.0) == Scene.generate(5)
     told = json.dumps([Scene.generate(seed, split="train").to_dict() for seed in range(60)])
-    assert hashlib.sha256(told.encode()).hexdigest() == AS_IT_WAS
+    as_it_was = told.replace(', "palette": "plain"', "")  # which scenes came to tell later
+    assert hashlib.sha256(as_it_was.encode()).hexdigest() == AS_IT_WAS
     sharing = 0
     for seed in range(60):
         for clip in Scene.generate(seed, split="train", rivals=0.9).clips:
@@ -45,7 +48,18 @@ def test_only_the_composition_split_shows_the_held_out_pairs() -> None:
         return {(t.color, t.shape) for s in scenes for c in s.clips for t in c.things}
 
     assert not (pairs("train") | pairs("validation") | pairs("test")) & HELD_OUT
+    assert not pairs("shifted") & HELD_OUT
     assert pairs("composition") >= HELD_OUT
+
+
+def test_the_shifted_split_has_more_things_and_other_shades() -> None:
+    def clips(split: Split) -> list[SceneClip]:
+        return [c for seed in range(100) for c in Scene.generate(seed, split=split).clips]
+
+    counts = {split: {len(c.things) for c in clips(split)} for split in ("test", "shifted")}  # type: ignore[arg-type]
+    assert counts == {"test": {2, 3, 4}, "shifted": {3, 4, 5}}
+    clip = clips("shifted")[0]
+    assert not np.array_equal(frame(clip, 0.5), frame(replace(clip, palette="plain"), 0.5))
 
 
 @pytest.mark.parametrize("progress", [0.0, 0.5, 1.0])

@@ -48,8 +48,12 @@ class Report:
     @classmethod
     def of(cls, name: str, rows: Iterable[Row]) -> "Report":
         """The report on kept rows."""
-        verdicts = tuple(verdict(row) for row in rows)
-        return cls(name, verdicts, {part: _score(found) for part, found in _parts(verdicts).items()})
+        return cls.of_verdicts(name, tuple(verdict(row) for row in rows))
+
+    @classmethod
+    def of_verdicts(cls, name: str, verdicts: Sequence[Verdict]) -> "Report":
+        """The report on verdicts."""
+        return cls(name, tuple(verdicts), {part: _score(found) for part, found in _parts(verdicts).items()})
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,12 @@ from trainer.world.scene import COLORS, DIRECTIONS, SHAPES, SIZES, Scene, Split
 from trainer.world.truth import truth
 
 Row = dict[str, Any]
+SPLITS: tuple[Split, ...] = (
+    "test",
+    "composition",
+    "shifted",
+    "validation",
+)  # each a benchmark; the last is to choose by
 PER_WORLD = 3  # questions of each stratum
 _FOLDER = Path(__file__).parent / "questions"
 _KINDS: Mapping[str, float] = {  # what is asked for, by the program's end; any other kind is left out
@@ -36,6 +42,11 @@ _KINDS: Mapping[str, float] = {  # what is asked for, by the program's end; any 
     "count": 2,
 }
 _WORDS = frozenset((*COLORS, *SHAPES, *SIZES, *DIRECTIONS))  # of names and answers
+
+
+def name_of(split: Split) -> str:
+    """What the benchmark of a split is called."""
+    return "world" if split == "test" else f"world-{split}"
 
 
 def video_id(split: Split, seed: int) -> str:
@@ -126,9 +137,8 @@ def rows(split: Split) -> tuple[Row, ...]:
 def benchmark(split: Split) -> Benchmark:
     """The benchmark of a split."""
     version = sha256(b"".join(line(row) for row in rows(split))).hexdigest()[:12]
-    name = "world" if split == "test" else f"world-{split}"
     prior = Prior.from_dict(json.loads((_FOLDER / "prior.json").read_text()))
-    return Benchmark(name, version, tuple(item for item, _ in _known(split).values()), keyframes, prior)
+    return Benchmark(name_of(split), version, tuple(item for item, _ in _known(split).values()), keyframes, prior)
 
 
 @cache

@@ -14,7 +14,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m trainer.tiny", description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path(".stsg/tiny"), help="checkpoints and the log")
     parser.add_argument("--target", type=Path, default=Path("model/checkpoints/tiny"), help="the finished model")
-    parser.add_argument("--steps", type=int, default=6000, help="steps of lessons")
+    parser.add_argument("--steps", type=int, default=Recipe().lesson_steps, help="steps of lessons")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=2)
     given = parser.parse_args()

@@ -3,6 +3,7 @@
 Shape suffixes: B rows, T tokens, P visual tokens, D width, V vocabulary.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -203,17 +204,24 @@ def _meanings(network: Qwen3VLForConditionalGeneration, batch: Batch, halfway: T
     return network.model.language_model.norm(halfway[row, column]) / _LOGIT_SCALE  # type: ignore[no-any-return]
 
 
-def lesson_loss(logits: Tensor, batch: Batch) -> Tensor:
-    """Mean token loss in which an answer weighs the square root of its length, so that lists don't drown yes and no."""
+def lesson_loss(told: Sequence[tuple[Tensor, Batch]]) -> Tensor:
+    """Mean token loss over batches and their logits in which an answer weighs the square root of its length.
+
+    Lists would else drown yes and no.
+    """
+    losses, weights = zip(*(_token_losses(logits, batch) for logits, batch in told), strict=True)
+    weight = torch.cat(weights)
+    return (torch.cat(losses) * weight).sum() / weight.sum()
+
+
+def _token_losses(logits: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """The loss of each token that is learned, and what it weighs."""
     labels = batch.labels[:, 1:]
     chosen = labels != -100
-    losses = F.cross_entropy(logits, labels[chosen], reduction="none")
     rows = torch.arange(labels.shape[0])[:, None].expand_as(labels)[chosen]
     answers = rows * 10_000 + batch.segments[:, 1:][chosen]
     _, which, lengths = torch.unique(answers, return_inverse=True, return_counts=True)
-    weights = lengths[which].float().rsqrt()
-    mean: Tensor = (losses * weights).sum() / weights.sum()
-    return mean
+    return F.cross_entropy(logits, labels[chosen], reduction="none"), lengths[which].float().rsqrt()
 
 
 def word_ids(tokenizer: PreTrainedTokenizerFast) -> list[Tensor]:

@@ -42,7 +42,7 @@ def sample_row(scene: Scene, view: View, rng: Random, *, looks: float = 0.0, mos
     asked: list[Lesson] = []
     if view == "text":
         asked = [x for c in scene.clips for x in lessons.text_lessons(c, rng)]
-        return Row(view, (), (), tuple(lessons.thinned(asked, rng, most)))
+        return Row(view, (), (), tuple(lessons.thinned(asked, rng, min(most, 8))))  # each repeats a sentence
     if view == "clips":
         one, two = sorted(rng.sample(range(len(scene.clips)), 2))
         clips = (scene.clips[one], scene.clips[two])
@@ -122,6 +122,18 @@ def shown_words(clip: SceneClip, *, still: bool) -> NDArray[np.int64]:
     for t in clip.things:
         words[t.row * 4 + t.column, :5] = _thing_words(t, still=still)[:5]
     return words
+
+
+def batches(tokenizer: PreTrainedTokenizerFast, rows: Sequence[Row]) -> list[Batch]:
+    """Long rows in one batch and short ones in another, where that pads least: a third of the tokens would be padding."""
+    lengths = {id(row): len(_lay_out(tokenizer, row)[0]) for row in rows}
+    laid = sorted(rows, key=lambda row: lengths[id(row)])
+
+    def padded(at: int) -> int:
+        return at * lengths[id(laid[at - 1])] + (len(laid) - at) * lengths[id(laid[-1])]
+
+    at = min(range(1, len(laid) + 1), key=padded)
+    return [collate(tokenizer, part) for part in (laid[:at], laid[at:]) if part]
 
 
 def collate(tokenizer: PreTrainedTokenizerFast, rows: Sequence[Row]) -> Batch:

@@ -32,7 +32,7 @@ from trainer.tiny.network import (
     word_ids,
     words_loss,
 )
-from trainer.tiny.rows import NOMINAL_FPS, collate, crowded_row, name_row, patches, sample_row, shown_words
+from trainer.tiny.rows import NOMINAL_FPS, batches, collate, crowded_row, name_row, patches, sample_row, shown_words
 from trainer.tiny.vocabulary import SIDE, build_processor, build_tokenizer
 from trainer.world.scene import Scene
 
@@ -52,9 +52,9 @@ class Recipe:
     """All that decides the weights."""
 
     seed: int = 0
-    align_steps: int = 1500
+    align_steps: int = 2000
     name_steps: int = 500
-    lesson_steps: int = 6000
+    lesson_steps: int = 8000
     align_rate: float = 2e-3
     name_rate: float = 2e-3
     rate: float = 1.5e-3
@@ -64,9 +64,9 @@ class Recipe:
     name_weight: float = 0.1  # of stage 1's loss during the lessons
     rivals: tuple[float, ...] = (0.0, 0.5, 0.9)  # how often things share a colour: a scene draws one of these
     phases: tuple[Phase, ...] = (
-        Phase(0.2, {"image": 0.6, "clip": 0.35, "text": 0.05}, looks=0.5),
-        Phase(0.5, {"image": 0.45, "clip": 0.35, "clips": 0.12, "text": 0.08}, looks=0.2),
-        Phase(1.0, {"image": 0.42, "clip": 0.33, "clips": 0.17, "text": 0.08}, looks=0.1),
+        Phase(0.2, {"image": 0.55, "clip": 0.35, "text": 0.1}, looks=0.5),
+        Phase(0.5, {"image": 0.38, "clip": 0.36, "clips": 0.12, "text": 0.14}, looks=0.2),
+        Phase(1.0, {"image": 0.36, "clip": 0.36, "clips": 0.14, "text": 0.14}, looks=0.1),
     )
 
 
@@ -161,14 +161,18 @@ class Training:
         rng = self._rng()
         views = rng.choices(list(phase.views), list(phase.views.values()), k=phase.rows)
         rows = [sample_row(self._scene(rng), view, rng, looks=phase.looks) for view in views]
-        batch = collate(self.tokenizer, rows)
-        visual = self._see(batch)
-        logits, named = predict(self.network, batch, visual)
-        loss = lesson_loss(logits, batch)
+        told = []
+        names = []
+        for batch in batches(self.tokenizer, rows):
+            logits, named = predict(self.network, batch, self._see(batch))
+            told.append((logits, batch))
+            names.append(named)
+        loss = lesson_loss(told)
         accuracy: list[float] = []
         whole = loss + recipe.align_weight * self._aligned(8, rng)[0]
-        if len(batch.named):
-            found, accuracy = words_loss(self.network, named, batch.named, self.groups)
+        words = torch.cat([batch.named for _, batch in told])
+        if len(words):
+            found, accuracy = words_loss(self.network, torch.cat(names), words, self.groups)
             whole = whole + recipe.name_weight * found
         fall = 1.0 if done < recipe.hold else max(0.02, (1 - done) / (1 - recipe.hold))
         self._descend(whole, recipe.rate * min(1, (step + 1) / 60) * fall)

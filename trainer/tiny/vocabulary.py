@@ -39,6 +39,14 @@ WORD_GROUPS: tuple[tuple[str, ...], ...] = (
     COLUMNS,
     PLACES,
 )
+# Words of questions and rationales that no prompt of the induction has: what is trained on them later is not spelt out.
+_QUESTION_WORDS = (
+    "Which which What what How how many Does does Do do Are are Is Was was In During during Between between The the That that "
+    "third fourth same only other time times event action lies takes makes doing shown shows seen comes happens before after "
+    "earlier later earliest latest number relation whose answer rationale question video yes no Tell by one line leads so but "
+    "where has have true not as it well either or than more most fewer fewest least long longer shorter step explain few words "
+    "think reason then Answer Explain"
+)
 _TEMPLATE = (
     "{% for m in messages %}{% if m['role'] == 'assistant' %}<|im_start|>{% endif %}"
     "{% if m['content'] is string %}{{ m['content'] }}{% else %}{% for c in m['content'] %}"
@@ -51,7 +59,7 @@ _TEMPLATE = (
 
 
 @cache
-def build_tokenizer(size: int = 720) -> PreTrainedTokenizerFast:
+def build_tokenizer(size: int = 1024) -> PreTrainedTokenizerFast:
     """A byte-level BPE in which every word of the world is one token; always the same."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
@@ -73,7 +81,7 @@ def build_tokenizer(size: int = 720) -> PreTrainedTokenizerFast:
 
 
 def _corpus() -> Iterator[str]:
-    words = [word for group in WORD_GROUPS for word in group]
+    words = [*(word for group in WORD_GROUPS for word in group), *_QUESTION_WORDS.split(), *"0123456789"]
     yield from (f" {word} {word}" for word in words for _ in range(3000))
     yield from ("<0.5 seconds> <2.5 seconds> <4.5 seconds> <6.5 seconds>" for _ in range(500))
     rng = Random(7)

@@ -26,15 +26,30 @@ RGB = {
     "purple": (190, 60, 220),
     "white": (245, 245, 245),
 }
+PALETTES: Mapping[str, Mapping[str, tuple[int, int, int]]] = {
+    "plain": RGB,
+    "shifted": {
+        "red": (180, 20, 60),
+        "green": (20, 150, 90),
+        "blue": (40, 130, 220),
+        "yellow": (215, 190, 80),
+        "purple": (140, 50, 190),
+        "white": (215, 215, 225),
+    },
+}
 _SUBPIXEL = 4
 
 
-def frame(clip: SceneClip, progress: float, scale: int = 1, paints: Mapping[str, tuple[int, int, int]] = RGB) -> Image:
+def frame(
+    clip: SceneClip, progress: float, scale: int = 1, paints: Mapping[str, tuple[int, int, int]] | None = None
+) -> Image:
     """The picture of a clip at `progress` from 0 (its start) to 1 (its end), 64 * scale pixels a side.
 
-    A larger picture has larger pixels and shows nothing more, so that a model sees the same at any size.
+    A larger picture has larger pixels and shows nothing more, so that a model sees the same at any size. `paints` are in
+    place of the clip's palette.
     """
     picture = _background(clip.place, clip.background).copy()
+    paints = paints or PALETTES[clip.palette]
     for thing in clip.things:
         _draw(picture, thing, *position(thing, progress), paints[thing.color])
     return np.repeat(np.repeat(picture, scale, 0), scale, 1) if scale > 1 else picture

@@ -2,7 +2,8 @@
 
 A clip shows two to four things on a 4 x 4 lattice of cells, in a place. A thing keeps to its cell while it moves, so its
 spatial relations hold through the clip. Colours are unique within a clip, shapes are not. A thing of one clip may return
-in the next; one that returns with another size is another thing.
+in the next; one that returns with another size is another thing. The split "shifted" has more things in a clip, so other
+layouts, and other shades of the colours.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -10,7 +11,7 @@ from itertools import combinations
 from random import Random
 from typing import Any, Literal
 
-Split = Literal["train", "validation", "test", "composition"]
+Split = Literal["train", "validation", "test", "composition", "shifted"]
 
 COLORS = ("red", "green", "blue", "yellow", "purple", "white")
 SHAPES = ("circle", "square", "triangle", "cross")
@@ -23,7 +24,7 @@ GRID = 4
 
 # Pairs of colour and shape that only the split "composition" shows.
 HELD_OUT = frozenset({("red", "cross"), ("blue", "triangle"), ("yellow", "circle"), ("white", "square")})
-_SEED_OF_SPLIT: dict[Split, int] = {"train": 0, "validation": 1, "test": 2, "composition": 3}
+_SEED_OF_SPLIT: dict[Split, int] = {"train": 0, "validation": 1, "test": 2, "composition": 3, "shifted": 4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class SceneClip:
     things: tuple[Thing, ...]
     background: int
     seconds: float = 2.0
+    palette: str = "plain"  # which shades its colours have
 
     def event(self) -> str:
         moving = [f"the {t.name} is {t.action}" for t in self.things if t.moves]
@@ -97,10 +99,7 @@ class Scene:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "Scene":
-        clips = tuple(
-            SceneClip(c["place"], tuple(Thing(**t) for t in c["things"]), c["background"], c["seconds"])
-            for c in data["clips"]
-        )
+        clips = tuple(SceneClip(**c | {"things": tuple(Thing(**t) for t in c["things"])}) for c in data["clips"])
         return cls(data["seed"], data["split"], clips)
 
 
@@ -113,7 +112,7 @@ def relation(a: Thing, b: Thing) -> str:
 
 
 def _clip(rng: Random, place: str, before: tuple[Thing, ...], split: Split, rivals: float) -> SceneClip:
-    count = rng.choices((2, 3, 4), (0.3, 0.45, 0.25))[0]
+    count = rng.choices((2, 3, 4) if split != "shifted" else (3, 4, 5), (0.3, 0.45, 0.25))[0]
     things: list[Thing] = []
     for thing in before:
         if len(things) < count and rng.random() < 0.6:
@@ -143,7 +142,7 @@ def _clip(rng: Random, place: str, before: tuple[Thing, ...], split: Split, riva
         for t, (column, row) in zip(things, cells, strict=True)
     ]
     placed.sort(key=lambda t: (t.row, t.column))
-    return SceneClip(place, tuple(placed), rng.randrange(24))
+    return SceneClip(place, tuple(placed), rng.randrange(24), palette="shifted" if split == "shifted" else "plain")
 
 
 def _layouts(count: int) -> list[tuple[tuple[int, int], ...]]:
@@ -156,4 +155,4 @@ def _layouts(count: int) -> list[tuple[tuple[int, int], ...]]:
     return [chosen for chosen in combinations(cells, count) if all(clear(a, b) for a, b in combinations(chosen, 2))]
 
 
-_LAYOUTS = {count: _layouts(count) for count in (2, 3, 4)}
+_LAYOUTS = {count: _layouts(count) for count in (2, 3, 4, 5)}

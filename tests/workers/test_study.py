@@ -1,0 +1,42 @@
+"""The study is carried out once: a small one from videos to tables, with real trainings and a real Neo4j."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from trainer.study import plan as plans
+from trainer.study.report import markdown
+from workers.study import Study
+
+SCALE = replace(plans.QUICK, worlds=4, samples=12, steps=2, questions=6, tables=())
+
+
+@pytest.mark.timeout(600)
+def test_a_study_goes_from_videos_to_a_table_and_is_not_done_twice(tmp_path: Path) -> None:
+    plan, step = plans.study(SCALE), plans.step(SCALE, seed=0)
+    assert step.base is not None
+    for name, cell in (("base", step.base), ("STEP", step)):
+        plan.add("arms", name, cell, plans.Ask(samples=SCALE.questions))
+    study, told = Study(tmp_path / "work", tmp_path / "results"), list[str]()
+    study.run(plan, told.append)
+    assert told[0] == "2 models to measure"
+    for cell in (step.base, step):
+        found = study.result(cell)
+        assert len(found["answers"]["world direct 6"]["right"]) == 6
+        assert found["data"]["samples"] == 12 and found["training"]["steps"] == 2
+    assert study.result(step.base)["data"]["f1"]["objects"] == 1 > study.result(step)["data"]["f1"]["events"]
+    rows = [json.loads(line) for line in next((tmp_path / "work" / "cells").glob("*/train.jsonl")).open()]
+    assert all(
+        (tmp_path / "work" / "pictures" / "clips" / name.partition("/")[2]).is_file()
+        for r in rows
+        for name in r["frames"]
+    )
+    lines = list(markdown(plan, study.result, "stsg study"))
+    assert any(line.startswith("| STEP |") for line in lines)
+    shutil.rmtree(tmp_path / "work")  # what is measured needs nothing but its results
+    study.run(plan, told.append)
+    assert told[-1] == "0 models to measure"
+    assert list(markdown(plan, study.result, "stsg study")) == lines

@@ -1,0 +1,283 @@
+"""The study carried out: graphs, questions from a Neo4j of its own, trainings and answers, two processes at a time.
+
+Everything is kept in a folder under a hash of what decided it, so that a study that was stopped goes on where it was; the
+answers of cells, a few kilobytes each, are kept apart from it (`results`), so that reports need nothing else.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from graphdb import graphs as stored
+from graphdb import schema, videos
+from graphdb.connection import Driver, connect
+from graphdb.local import LocalNeo4j, free_port
+from graphdb.qra import Mix, apportion, make_qra
+from model.induction.pipeline import InductionOptions
+from trainer.study import graphs
+from trainer.study.plan import Ask, Cell, Plan, Source, digest
+from trainer.tuning.spec import TuningSpec
+from trainer.world.scene import Scene
+from trainer.world.score import score as scored
+from trainer.world.score import total
+from trainer.world.truth import truth
+
+TINY = Path(__file__).parent.parent / "model" / "checkpoints" / "tiny"
+RESULTS = Path(__file__).parent.parent / "trainer" / "study" / "results"
+_PROCESSES = 2
+_FAMILIES = {"attribute": 1.0, "relation": 3.0, "motion": 2.0, "reference": 1.0}  # those of the world benchmark
+_FORMS = {"open": 0.85, "count": 0.15}
+Told = Callable[[str], None]
+
+
+class StudyError(Exception):
+    """A part of the study failed; the text holds the end of its log."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """Where a study's parts are."""
+
+    folder: Path
+    results: Path = RESULTS
+    checkpoint: Path = TINY
+
+    def run(self, plan: Plan, told: Told) -> None:
+        """Measure every cell that has no result yet, in the order of what each builds on.
+
+        Raises:
+            StudyError: a part failed; what was made before it is kept.
+        """
+        missing = self._missing(plan)
+        told(f"{len(missing)} models to measure")
+        for depth in sorted({cell.depth() for cell in missing}):
+            wave = [cell for cell in missing if cell.depth() == depth]
+            self._make_data([cell for cell in wave if not self._trained(cell)], told)
+            self._answer_all(wave, plan, told)
+
+    def _missing(self, plan: Plan) -> list[Cell]:
+        """The cells that were not asked everything, and those whose models they need and the folder lacks."""
+        found: list[Cell] = []
+        needed: set[Cell | None] = set()
+        for cell in reversed(plan.cells()):
+            lacks = not self._trained(cell)
+            if self._unanswered(cell, plan.asks.get(cell, [])) or (lacks and cell in needed):
+                found.append(cell)
+                needed |= {cell.base, cell.source.model} if lacks else set()
+        return found[::-1]
+
+    def result(self, cell: Cell) -> dict[str, Any]:
+        """What is known of a cell: nothing where it was not measured yet."""
+        file = self.results / f"{self.key(cell)}.json"
+        return dict(json.loads(file.read_text())) if file.exists() else {}
+
+    def key(self, cell: Cell | None) -> str:
+        return self._start if cell is None else cell.key(self._start)
+
+    @property
+    def _start(self) -> str:
+        return hashlib.sha256((self.checkpoint / "model.safetensors").read_bytes()).hexdigest()[:16]
+
+    def _unanswered(self, cell: Cell, asks: Sequence[Ask]) -> bool:
+        known = self.result(cell).get("answers", {})
+        return any(_name(ask) not in known for ask in asks)
+
+    def _trained(self, cell: Cell) -> bool:
+        return (self._folder(cell) / "model" / "config.json").exists()
+
+    def _folder(self, cell: Cell) -> Path:
+        return self.folder / "cells" / self.key(cell)
+
+    def _model(self, cell: Cell | None) -> Path:
+        return self.checkpoint if cell is None else self._folder(cell) / "model"
+
+    def _answer_all(self, wave: Sequence[Cell], plan: Plan, told: Told) -> None:
+        def one(cell: Cell) -> None:
+            self._answer(cell, plan.asks.get(cell, []))
+            told(f"measured {self.key(cell)}")
+
+        with ThreadPoolExecutor(_PROCESSES) as pool:
+            list(pool.map(one, wave))
+
+    def _answer(self, cell: Cell, asks: Sequence[Ask]) -> None:
+        """Train a cell's model, unless it is there, ask it, and keep the answers."""
+        folder = self._folder(cell)
+        folder.mkdir(parents=True, exist_ok=True)
+        frames = str((self.folder / "frames").resolve())
+        _write(folder / "asks.json", {"frames": frames, "asks": [asdict(ask) for ask in asks]})
+        _run(["trainer.study.cell", str(folder)], folder / "log.txt")
+        answers = self.result(cell).get("answers", {}) | _read(folder / "answers.json")
+        result = {
+            "cell": asdict(cell),
+            "data": _read(folder / "data.json"),
+            "training": _training(folder),
+            "answers": answers,
+        }
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)  # of a training that is over
+        self.results.mkdir(parents=True, exist_ok=True)
+        _write(self.results / f"{self.key(cell)}.json", result)
+
+    def _make_data(self, wave: Sequence[Cell], told: Told) -> None:
+        """The rows of each cell that is to be trained; graphs first, which the cells share."""
+        for cell in wave:
+            self._make_graphs(cell)
+            told(f"graphs for {self.key(cell)}")
+        if any(not (self._folder(cell) / "spec.json").exists() for cell in wave):
+            with _database() as driver:
+                for cell in wave:
+                    self._write_rows(driver, cell)
+                    told(f"questions for {self.key(cell)}")
+
+    def _make_graphs(self, cell: Cell) -> None:
+        source = cell.source
+        options = {"verification": True} | self._advice() | dict.fromkeys(source.without, False)
+        order = {
+            "pictures": str(self._pictures(source)),
+            "graphs": str(self._graphs(cell)),
+            "model": None if source.true else str(self._model(source.model)),
+            "options": InductionOptions.from_dict(options).to_dict(),
+            "noise": source.noise,
+        }
+        worlds = _worlds(cell)
+        self._graphs(cell).mkdir(parents=True, exist_ok=True)
+
+        def part(at: int) -> None:
+            file = self._graphs(cell) / f"order-{at}.json"
+            _write(file, order | {"worlds": worlds[at::_PROCESSES]})
+            _run(["trainer.study.graphs", str(file)], file.with_suffix(".log"))
+
+        with ThreadPoolExecutor(_PROCESSES) as pool:
+            list(pool.map(part, range(_PROCESSES)))
+
+    def _advice(self) -> dict[str, Any]:
+        return dict(_read(self.checkpoint / "stsg.json").get("advice", {}))
+
+    def _pictures(self, source: Source) -> Path:
+        return (self.folder / "pictures" / ("whole" if "splitting" in source.without else "clips")).resolve()
+
+    def _graphs(self, cell: Cell) -> Path:
+        source = cell.source
+        of = "true" if source.true else self.key(source.model)
+        return (self.folder / "graphs" / digest([of, source.without, source.noise])).resolve()
+
+    def _write_rows(self, driver: Driver, cell: Cell) -> None:
+        """The folder of a cell's training; its spec comes last."""
+        folder = self._folder(cell)
+        if (folder / "spec.json").exists():
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "pictures").unlink(missing_ok=True)
+        (folder / "pictures").symlink_to(self._pictures(cell.source))
+        made = {seed: graphs.load(self._graphs(cell) / f"{seed}.json") for seed in _worlds(cell)}
+        rows = list(_rows(driver, made, cell))
+        with (folder / "train.jsonl").open("w") as out:
+            out.writelines(json.dumps(row) + "\n" for row in rows)
+        scores = total(scored(graph, truth(Scene.generate(seed, split="train"))) for seed, (graph, _) in made.items())
+        f1 = {kind: round(s.f1, 4) for kind, s in scores.items()}
+        _write(folder / "data.json", {"samples": len(rows), "worlds": len(made), "f1": f1})
+        _write(folder / "spec.json", self._spec(cell).to_dict())
+
+    def _spec(self, cell: Cell) -> TuningSpec:
+        return TuningSpec(
+            base=str(self._model(cell.base).resolve()),
+            lambda_rationale=cell.lambda_rationale,
+            batch=cell.batch,
+            max_steps=cell.steps,
+            epochs=1000,
+            learning_rate=cell.rate,
+            save_every=max(cell.steps // 3, 1),
+            validate_every=0,
+            seed=cell.seed,
+        )
+
+
+@contextmanager
+def _database() -> Iterator[Driver]:
+    with TemporaryDirectory() as folder:
+        server = LocalNeo4j(Path(folder), free_port(0), free_port(0), heap_mb=1024).start()
+        try:
+            with connect(server.uri, server.user, server.password) as driver:
+                schema.apply(driver)
+                yield driver
+        finally:
+            server.stop()
+
+
+def _worlds(cell: Cell) -> list[int]:
+    return list(range(cell.first_world, cell.first_world + cell.worlds))
+
+
+def _rows(driver: Driver, made: Mapping[int, tuple[Any, Sequence[Any]]], cell: Cell) -> Iterator[dict[str, Any]]:
+    """Rows of questions about some graphs, which are in the database meanwhile."""
+    runs = {graphs.world_id(seed): seed for seed in made}
+    for run, seed in runs.items():
+        graph, clips = made[seed]
+        videos.save_video(driver, run, {"name": run, "created_at": 0.0})
+        stored.save_clips(driver, run, run, clips)
+        stored.save_graph(driver, run, run, graph)
+    mix = Mix(apportion(cell.samples, dict(cell.mix)), families=_FAMILIES, forms=_FORMS)  # type: ignore[arg-type]
+    try:
+        for qra in make_qra(driver, list(runs), mix, seed=cell.seed):
+            shown = [k for clip in made[runs[qra.run_id]][1] for k in clip.keyframes]
+            names = [f"pictures/{runs[qra.run_id]}/{graphs.picture_name(k.id)}" for k in shown]
+            row = {"id": qra.id, "video_id": qra.video_id, "question": qra.question, "answer": qra.answer}
+            yield row | {
+                "rationale": list(qra.rationale),
+                "steps": qra.steps,
+                "frames": names,
+                "times": [k.t for k in shown],
+            }
+    finally:
+        for run in runs:
+            stored.delete_graph(driver, run)
+            videos.delete_video(driver, run)
+
+
+def _training(folder: Path) -> dict[str, Any]:
+    result = _read(folder / "result.json")
+    metrics = (folder / "metrics.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in metrics]
+    return {"steps": result.get("step"), "loss": rows[-1].get("loss") if rows else None}
+
+
+def _name(ask: Ask) -> str:
+    return f"{ask.benchmark} {ask.mode} {ask.samples}"
+
+
+def _run(module: Sequence[str], log: Path) -> None:
+    """Run a module of ours with one thread.
+
+    Raises:
+        StudyError: it failed.
+    """
+    with log.open("a") as out:
+        done = subprocess.run(
+            [sys.executable, "-m", *module],
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"},
+            check=False,
+        )
+    if done.returncode:
+        end = "\n".join(log.read_text().splitlines()[-15:])
+        raise StudyError(f"{' '.join(module)} failed. The end of {log}:\n{end}")
+
+
+def _read(file: Path) -> dict[str, Any]:
+    return dict(json.loads(file.read_text())) if file.exists() else {}
+
+
+def _write(file: Path, value: Any) -> None:
+    part = file.with_suffix(".part")
+    part.write_text(json.dumps(value, sort_keys=True, separators=(",", ":")) + "\n")
+    part.replace(file)
