@@ -1,6 +1,8 @@
-FROM python:3.12-slim
+FROM python:3.12.12-slim-trixie
 
-RUN useradd --create-home --uid 1000 stsg && mkdir /data && chown stsg /data
+RUN useradd --create-home --uid 1000 stsg && mkdir /data /state && chown stsg /data /state
+# What a container keeps for itself: scratch files, a training at work, copies of models.
+ENV STSG_HOME=/state
 WORKDIR /app
 
 # The dependencies first: they change rarely and are large.

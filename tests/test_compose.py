@@ -68,3 +68,16 @@ def test_the_image_is_built_from_the_lock_and_does_not_run_as_root() -> None:
     kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     assert copied == kept
     assert all((ROOT / source).exists() for source in copied)
+    assert re.match(r"FROM python:\d+\.\d+\.\d+-", dockerfile), "a tag that names a version"
+
+
+def test_each_container_of_ours_may_write_its_state_folder() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    [owned] = re.findall(r"chown stsg ([/\w ]+)", dockerfile)
+    [usual] = re.findall(r"^ENV STSG_HOME=(\S+)", dockerfile, re.M)
+    for name in ("api", "cpu-worker", "gpu-worker"):
+        home = SERVICES[name]["environment"].get("STSG_HOME", usual)
+        assert any(f"{home}/".startswith(f"{folder}/") for folder in owned.split()), name
+    [mounted] = [volume.partition(":")[2] for volume in SERVICES["api"]["volumes"]]
+    for file in ("STSG_HOME", "STSG_STORAGE"):
+        assert f"{mounted}/" in SERVICES["api"]["environment"][file], "an upload is moved, not copied"

@@ -32,7 +32,6 @@ class Settings(BaseSettings):
     api_port: int = Field(8000, ge=0, le=65_535)
     api_tokens: list[str] = Field(default_factory=list, description="Bearer tokens; none is fine on loopback only.")
     public_url: str = Field("", description="Where users reach the API, where that is not its own address.")
-    public_host: str = ""
     max_upload_bytes: int = Field(8 * 2**30, gt=0)
     max_seconds: float = Field(2 * 3600, gt=0)
     max_pixels: int = Field(4096 * 4096, gt=0)

@@ -22,7 +22,8 @@ JSONL = "application/jsonl"
 @router.get("/{run_id}", responses=problem_responses(404))
 def get_graph(service: ServiceDep, request: Request, run_id: str) -> Graph:
     """Counts per kind, what could not be used and why, and the link that opens the graph in Neo4j Browser."""
-    return views.graph(service, run_id, f"{request.base_url}neo4j/guide.html?run={run_id}")
+    base = service.settings.public_url or str(request.base_url)
+    return views.graph(service, run_id, f"{base.rstrip('/')}/neo4j/guide.html?run={run_id}")
 
 
 @router.get("/{run_id}/nodes", responses=problem_responses(404, 422))
