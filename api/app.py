@@ -17,6 +17,7 @@ from workers.settings import Settings
 from workers.settings import settings as own_settings
 
 _JSON_LIMIT = 1024 * 1024
+_PATIENCE = 5.0  # seconds for which a caller is kept waiting for a database that is away, before the 503
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -30,7 +31,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.service = await run_in_threadpool(open_service, given)
+        app.state.service = await run_in_threadpool(open_service, given, patience=_PATIENCE)
         yield
         app.state.service.close()
 

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, Self
 import httpx
 
 FINAL = ("succeeded", "failed", "cancelled", "paused")
+_PATIENCE = 60.0  # seconds for which a request waits for a service whose database is away
 
 
 class ServiceError(Exception):
@@ -160,8 +161,19 @@ class Client:
                     fields = {}
 
     def _call(self, method: str, path: str, **kwargs: Any) -> Any:
-        with self._reached():
-            reply = self._http.request(method, path, **kwargs)
+        """One request, made again while the service says that its database is away and when to come back.
+
+        A file that was read once is not sent again, and what is deleted already would seem never to have been.
+        """
+        deadline = time.monotonic() + _PATIENCE
+        repeatable = method != "DELETE" and "files" not in kwargs
+        while True:
+            with self._reached():
+                reply = self._http.request(method, path, **kwargs)
+            away = reply.status_code == 503 and "retry-after" in reply.headers
+            if not (away and repeatable) or time.monotonic() > deadline:
+                break
+            time.sleep(float(reply.headers["retry-after"]))
         _check(reply)
         return reply.json() if reply.content else None
 

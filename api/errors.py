@@ -141,7 +141,7 @@ async def _validation(request: Request, exc: Exception) -> JSONResponse:
 async def _unavailable(request: Request, exc: Exception) -> JSONResponse:
     log.warning("the database does not answer", path=request.url.path, error=str(exc))
     remedy = "Try again in a while; GET /readyz says what is away."
-    problem = Problem(503, "database_unavailable", "Neo4j does not answer.", remedy, headers={"Retry-After": "10"})
+    problem = Problem(503, "database_unavailable", "Neo4j does not answer.", remedy, headers={"Retry-After": "5"})
     return problem.response(request.url.path)
 
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from neo4j import Driver as Driver
 from neo4j import GraphDatabase, ManagedTransaction
@@ -11,26 +12,33 @@ from neo4j.exceptions import IncompleteCommit, ServiceUnavailable, SessionExpire
 T = TypeVar("T")
 BATCH = 1000  # rows of one UNWIND
 UNAVAILABLE = (IncompleteCommit, ServiceUnavailable, SessionExpired)  # the database is away, and may come back
-_PATIENCE = 120.0  # seconds; a killed Neo4j takes about twenty to come back
+PATIENCE = 120.0  # seconds for which work waits; a killed Neo4j takes about twenty to come back
+_patience: WeakKeyDictionary[Driver, float] = WeakKeyDictionary()
 
 
-def connect(uri: str, user: str, password: str) -> Driver:
-    """A driver; types that no data has yet are no cause for warnings."""
-    return GraphDatabase.driver(
+def connect(uri: str, user: str, password: str, *, patience: float = PATIENCE) -> Driver:
+    """A driver; types that no data has yet are no cause for warnings.
+
+    `patience` is for how many seconds `read` and `write` wait for a database that is away.
+    """
+    driver = GraphDatabase.driver(
         uri,
         auth=(user, password),
         notifications_disabled_classifications=["UNRECOGNIZED"],
-        max_transaction_retry_time=_PATIENCE,
+        max_transaction_retry_time=patience,
         initial_retry_delay=0.5,
         retry_delay_multiplier=1.0,
         retry_delay_jitter_factor=0.5,
-        connection_acquisition_timeout=60,
+        connection_timeout=min(30.0, patience),
+        connection_acquisition_timeout=min(60.0, 2 * patience),
     )
+    _patience[driver] = patience
+    return driver
 
 
-def patiently(act: Callable[[], T]) -> T:
-    """What `act` returns, tried again while the database is away."""
-    deadline = time.monotonic() + _PATIENCE
+def patiently(act: Callable[[], T], patience: float = PATIENCE) -> T:
+    """What `act` returns, tried again while the database is away, for so many seconds."""
+    deadline = time.monotonic() + patience
     while True:
         try:
             return act()
@@ -51,7 +59,7 @@ def write(driver: Driver, work: Callable[[ManagedTransaction], T]) -> T:
         with driver.session() as session:
             return session.execute_write(work)
 
-    return patiently(once)
+    return patiently(once, _patience.get(driver, PATIENCE))
 
 
 def read(driver: Driver, query: str, **parameters: Any) -> list[dict[str, Any]]:
@@ -61,4 +69,4 @@ def read(driver: Driver, query: str, **parameters: Any) -> list[dict[str, Any]]:
         with driver.session(default_access_mode="READ") as session:
             return session.execute_read(lambda tx: tx.run(query, parameters).data())
 
-    return patiently(once)
+    return patiently(once, _patience.get(driver, PATIENCE))

@@ -6,8 +6,8 @@ from functools import cache
 from pathlib import Path
 
 from graphdb import schema
+from graphdb.connection import PATIENCE, connect
 from graphdb.connection import Driver as Driver
-from graphdb.connection import connect
 from model.video_llm import VideoLLM
 from workers import models
 from workers.settings import Settings, settings
@@ -50,9 +50,13 @@ def open_model(spec: str) -> VideoLLM:
     return open_video_llm(spec)
 
 
-def open_service(given: Settings) -> Service:
-    """A service for these settings; the database's schema is there when it returns."""
-    driver = connect(given.neo4j_uri or "bolt://127.0.0.1:7687", given.neo4j_user, given.neo4j_password)
+def open_service(given: Settings, *, patience: float = PATIENCE) -> Service:
+    """A service for these settings; the database's schema is there when it returns.
+
+    `patience` is for how many seconds it then waits for a database that is away.
+    """
+    uri = given.neo4j_uri or "bolt://127.0.0.1:7687"
+    driver = connect(uri, given.neo4j_user, given.neo4j_password, patience=patience)
     schema.apply(driver)
     return Service(given, driver, Storage(given.storage_url), _send, _backlog)
 
