@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 
 from api.auth import require_token
 from api.deps import ServiceDep
+from api.errors import MEDIA_TYPE, Problem, problem_responses
 from api.metrics import CONTENT_TYPE
 from graphdb import jobs
 from workers.runtime import Service
@@ -25,12 +26,17 @@ def healthz() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/readyz")
+@router.get("/readyz", responses=problem_responses(503))
 def readyz(service: ServiceDep) -> JSONResponse:
     """Neo4j, the broker and at least one worker answer; 503 names what does not."""
     checks = {"neo4j": _neo4j(service), "broker": _broker(service), "worker": _worker()}
-    status = 200 if all(v == "ok" for v in checks.values()) else 503
-    return JSONResponse({"status": "ok" if status == 200 else "waiting", "checks": checks}, status)
+    away = "; ".join(f"{name}: {answer}" for name, answer in checks.items() if answer != "ok")
+    if not away:
+        return JSONResponse({"status": "ok", "checks": checks})
+    problem = Problem(503, "not_ready", away, "Start what is named, or see its log; runs that are queued wait for it.")
+    return JSONResponse(
+        problem.body("/readyz").model_dump(exclude={"errors"}) | {"checks": checks}, 503, None, MEDIA_TYPE
+    )
 
 
 @router.get("/metrics", dependencies=[Depends(require_token)])

@@ -2,12 +2,13 @@
 
 import httpx
 
+from tests.api.test_problems import problem
+
 
 def test_readiness_names_what_is_away(api: httpx.Client) -> None:
     assert api.get("/healthz").json() == {"status": "ok"}
     reply = api.get("/readyz")
-    assert reply.status_code == 503  # this service has neither a broker nor a worker
-    checks = reply.json()["checks"]
+    checks = problem(reply, 503, "not_ready")["checks"]  # this service has neither a broker nor a worker
     assert checks["neo4j"] == "ok" and checks["broker"] != "ok" and checks["worker"] != "ok"
 
 
