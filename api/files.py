@@ -66,7 +66,7 @@ def _tags(header: str) -> list[str]:
 
 def _span(header: str, size: int) -> tuple[int, int] | None:
     """[start, end) of a single range; None for what may be ignored (other units, several ranges)."""
-    match = re.fullmatch(r"bytes=(\d*)-(\d*)", header.replace(" ", ""))
+    match = re.fullmatch(r"bytes=(\d{0,18})-(\d{0,18})", header.replace(" ", ""))
     if match is None or match.groups() == ("", ""):
         return None
     first, last = match.groups()

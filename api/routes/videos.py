@@ -1,5 +1,6 @@
 """Videos: sent in, listed, downloaded, their keyframes, deleted."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -87,7 +88,7 @@ def _wanted(fields: dict[str, str]) -> RunRequest | None:
         return None
     told: dict[str, Any] = {k: fields[k] for k in ("model",) if k in fields}
     if "seed" in fields:
-        told["seed"] = int(fields["seed"]) if fields["seed"].isdecimal() else fields["seed"]
+        told["seed"] = int(fields["seed"]) if re.fullmatch(r"\d{1,18}", fields["seed"]) else fields["seed"]
     try:
         return RunRequest(**told)
     except ValidationError as e:

@@ -67,6 +67,18 @@ def flipped(path: Path) -> Path:
     return path
 
 
+def damaged(path: Path) -> Path:
+    """A good file of 60 pictures, of which all but the first 20 are overwritten."""
+    video(path, seconds=6)
+    with av.open(str(path)) as container:
+        spans = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
+    data = bytearray(path.read_bytes())
+    for at, size in spans[20:]:
+        data[at : at + size] = b"\xff" * size
+    path.write_bytes(data)
+    return path
+
+
 def script(path: Path, other: Path) -> Path:
     """A concat script that calls itself MP4 and points at another file."""
     path.write_text(f"ffconcat version 1.0\nfile '{other.name}'\n")

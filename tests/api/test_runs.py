@@ -57,7 +57,7 @@ def test_a_video_can_be_sent_and_processed_in_one_call(api: httpx.Client, good_b
 
 @pytest.mark.parametrize(
     ("fields", "field"),
-    [({"process": "maybe"}, "process"), ({"process": "true", "seed": "x"}, "seed"), ({"process": "true", "model": "no"}, "model")],
+    [({"process": "maybe"}, "process"), ({"process": "true", "seed": "x"}, "seed"), ({"process": "true", "seed": "9" * 5000}, "seed"), ({"process": "true", "model": "no"}, "model")],
 )  # fmt: skip
 def test_a_wrong_wish_beside_a_new_video_stores_nothing(
     server: Server, api: httpx.Client, good_bytes: bytes, fields: dict[str, str], field: str

@@ -1,5 +1,6 @@
 """Runs and data sets, worked off without a broker: what is stored, what a second time changes, what failures leave."""
 
+import uuid
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from graphdb import graphs, jobs
 from model.media import probe
 from model.stsg import SceneGraph
 from model.video_llm import Reply, Request, VideoLLMError
+from tests.api import media
 from trainer.world.files import Rendered, render_with_truth
 from trainer.world.oracle import Oracle
 from trainer.world.score import score
@@ -147,6 +149,19 @@ def test_a_model_that_is_gone_fails_the_run_with_what_to_do(desk: Desk, rendered
     job = jobs.get(desk.service.driver, run["id"])
     assert job and job["state"] == "failed"
     assert job["error"]["code"] == "model_unavailable" and "retry" in job["error"]["remedy"]
+
+
+def test_a_video_whose_middle_is_damaged_fails_its_run_and_leaves_nothing_of_it(desk: Desk, tmp_path: Path) -> None:
+    """Its first picture is fine, so it is taken in."""
+    upload = media.damaged(tmp_path / "damaged.mp4")
+    video = f"vid_{uuid.uuid4().hex}"
+    flows.add_video(desk.service, video, upload, probe(upload), name="a.mp4", sha256="x")
+    run = desk.run(video)
+    job = jobs.get(desk.service.driver, run)
+    assert job and job["state"] == "failed" and job["error"]["code"] == "damaged"
+    assert "60 frames expected, 20 decoded" in job["error"]["detail"] and job["error"]["remedy"]
+    assert graphs.load_clips(desk.service.driver, run) == []
+    assert desk.service.storage.names(f"runs/{run}") == []
 
 
 def test_a_data_set_is_the_same_bytes_for_the_same_seed(desk: Desk, rendered: Rendered, tmp_path: Path) -> None:
