@@ -62,13 +62,15 @@ class Storage:
 
     def take(self, name: str, file: Path) -> None:
         """Store a local file, which is gone from where it was."""
-        if self._local:
-            Path(self.path(name)).parent.mkdir(parents=True, exist_ok=True)
-            shutil.move(file, self.path(name))
+        self._put(name, file)
+        file.unlink()
+
+    def _put(self, name: str, file: Path) -> None:
+        """Store a local file whole; on the same disk it is only given a second name."""
+        if self._local and _linked(file, Path(self.path(name))):
             return
         with file.open("rb") as source:
             self.write(name, iter(lambda: source.read(2**20), b""))
-        file.unlink()
 
     def write_json(self, name: str, value: Any) -> None:
         self.write(name, json.dumps(value, ensure_ascii=False, indent=2).encode() + b"\n")
@@ -108,12 +110,9 @@ class Storage:
             self._files.rm(self.path(name), recursive=True)
 
     def put_folder(self, name: str, folder: Path) -> None:
-        """Store all the files below a local folder, each whole; on the same disk they are only linked."""
+        """Store all the files below a local folder, each whole."""
         for file in sorted(f for f in folder.rglob("*") if f.is_file()):
-            target = f"{name}/{file.relative_to(folder).as_posix()}"
-            if not (self._local and _linked(file, Path(self.path(target)))):
-                with file.open("rb") as source:
-                    self.write(target, iter(lambda source=source: source.read(2**20), b""))  # type: ignore[misc]
+            self._put(f"{name}/{file.relative_to(folder).as_posix()}", file)
 
     def get_folder(self, name: str, folder: Path) -> None:
         """Copy all the files below a name into a local folder, which appears whole or not at all."""
