@@ -22,6 +22,7 @@ from workers import processes
 
 START_TIMEOUT = 180.0  # seconds; a first start may fetch 200 MB
 GRACE = 15.0  # seconds for children to end by themselves
+_DEATHS = 2  # a child that died so often at its start will not live
 
 
 class StackError(Exception):
@@ -35,6 +36,7 @@ class Stack:
     uris: dict[str, str]
     pids: dict[str, int]
     settings: dict[str, Any]
+    deaths: dict[str, int]  # how often parts died within a minute before the last time that one did
 
 
 def start(home: Path, env: Mapping[str, str] | None = None) -> Stack:
@@ -45,30 +47,44 @@ def start(home: Path, env: Mapping[str, str] | None = None) -> Stack:
     """
     home = home.absolute()
     (home / "logs").mkdir(parents=True, exist_ok=True)
-    if not is_running(home):
-        (home / "stack.json").unlink(missing_ok=True)
-        (home / "failed").unlink(missing_ok=True)
-        command = [sys.executable, "-m", "workers.supervisor", str(home)]
-        with (home / "logs" / "supervisor.log").open("ab") as log:
-            subprocess.Popen(
-                command,
-                stdout=log,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-                env={**os.environ, **(env or {}), "STSG_HOME": str(home)},
-            )
-    return _await_ready(home)
+    if is_running(home):
+        return _await_ready(home, None)
+    for name in ("stack.json", "failed"):
+        (home / name).unlink(missing_ok=True)
+    command = [sys.executable, "-m", "workers.supervisor", str(home)]
+    with (home / "logs" / "supervisor.log").open("ab") as log:
+        supervisor = subprocess.Popen(
+            command,
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            env={**os.environ, **(env or {}), "STSG_HOME": str(home)},
+        )
+    try:
+        return _await_ready(home, supervisor)
+    except KeyboardInterrupt:
+        stop(home)
+        raise
 
 
-def _await_ready(home: Path) -> Stack:
+def _await_ready(home: Path, supervisor: subprocess.Popen[bytes] | None) -> Stack:
+    """The stack once all of it answers; `supervisor` is the process that was started for it, None where one ran."""
     deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline:
+        ended = supervisor is not None and supervisor.poll() is not None
         if (home / "failed").exists():
+            stop(home)
             raise StackError((home / "failed").read_text())
+        if ended and not is_running(home):
+            raise did_not_start(home, "supervisor")
         stack = running(home)
         if stack and _answers(stack):
             return stack
+        dying = [name for name, times in stack.deaths.items() if times >= _DEATHS] if stack and supervisor else []
+        if dying:
+            stop(home)
+            raise did_not_start(home, dying[0])
         time.sleep(0.2)
     stop(home)
     tails = "\n".join(f"--- {f.name}\n{tail(f)}" for f in sorted((home / "logs").glob("*.log")))
@@ -91,7 +107,7 @@ def running(home: Path) -> Stack | None:
     with suppress(OSError, ValueError, KeyError):
         told = json.loads((home / "stack.json").read_text())
         if is_running(home):
-            return Stack(told["uris"], told["pids"], told["settings"])
+            return Stack(told["uris"], told["pids"], told["settings"], told.get("deaths", {}))
     return None
 
 
@@ -109,21 +125,29 @@ def is_running(home: Path) -> bool:
 def stop(home: Path) -> bool:
     """Stop the stack of a folder, and whatever a supervisor that was killed left behind; whether one ran."""
     home = home.absolute()
-    try:
-        told = json.loads((home / "stack.json").read_text())
-    except (OSError, ValueError):
-        told = {"pids": {}}
-    was = is_running(home)
-    if supervisor := told["pids"].get("supervisor"):
+    supervisor, children = _pids(home)
+    if was := is_running(home):
         _signal(supervisor, signal.SIGTERM, home)
     deadline = time.monotonic() + GRACE + 10
     while is_running(home) and time.monotonic() < deadline:
         time.sleep(0.1)
-    for pid in told["pids"].values():
+    for pid in {supervisor, *children}:
+        _signal(pid, signal.SIGKILL, home)
+    for pid in set(_pids(home)[1]) - set(children):  # one that was killed may have started others meanwhile
         _signal(pid, signal.SIGKILL, home)
     processes.stop_all(home / "tuning", GRACE)
     (home / "stack.json").unlink(missing_ok=True)
     return was
+
+
+def _pids(home: Path) -> tuple[int, list[int]]:
+    """The process ids of the supervisor, which it notes in its lock before all else, and of its children; 0 for none."""
+    supervisor, children = 0, []
+    with suppress(OSError, ValueError):
+        supervisor = int((home / "lock").read_text())
+    with suppress(OSError, ValueError, KeyError):
+        children = [int(pid) for pid in json.loads((home / "stack.json").read_text())["pids"].values()]
+    return supervisor, children
 
 
 def _signal(pid: int, what: signal.Signals, home: Path) -> None:
@@ -132,6 +156,12 @@ def _signal(pid: int, what: signal.Signals, home: Path) -> None:
         environment = Path(f"/proc/{pid}/environ").read_bytes()
         if f"STSG_HOME={home}".encode() in environment.split(b"\0"):
             os.killpg(os.getpgid(pid), what)
+
+
+def did_not_start(home: Path, name: str) -> StackError:
+    """What is told of a part that died at its start."""
+    log = home / "logs" / f"{name}.log"
+    return StackError(f"{name} did not start. The end of {log}:\n{tail(log)}")
 
 
 def tail(log: Path, lines: int = 15) -> str:

@@ -15,13 +15,15 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
+from urllib.parse import urlsplit
 
 from graphdb.local import LocalNeo4j, free_port
 from workers import local, processes
-from workers.local_stack import GRACE, START_TIMEOUT, StackError, tail
+from workers.local_stack import GRACE, START_TIMEOUT, StackError, did_not_start
 from workers.settings import Settings
 
 _TRIES = 3
+_REACHED = 10.0  # seconds
 _ORDER_NEW = ("valkey", "neo4j"), ("worker", "api", "trainer")
 _ORDER = ("valkey", "neo4j", "api", "worker", "trainer"), ()
 _TAKEN = ("already in use", "Address in use", "BindException")  # as Neo4j and the broker put it
@@ -82,11 +84,22 @@ class Supervisor:
         """
         signal.signal(signal.SIGTERM, self._end)
         signal.signal(signal.SIGINT, self._end)
+        self._check_given()
         self._start()
         while not self.ending:
             self._revive()
             time.sleep(0.2)
         self._stop_children()
+
+    def _check_given(self) -> None:
+        """Refuse services of the settings at which nothing answers, before all the others wait for them."""
+        for name, uri, usual in (
+            ("STSG_NEO4J_URI", self.given.neo4j_uri, 7687),
+            ("STSG_REDIS_URL", self.given.redis_url, 6379),
+        ):
+            where = urlsplit(uri)
+            if where.hostname and not _reachable(where.hostname, where.port or usual):
+                raise StackError(f"Nothing answers at {name}: {where.hostname}:{where.port or usual}.")
 
     def _start(self) -> None:
         for attempt in range(_TRIES):
@@ -104,11 +117,9 @@ class Supervisor:
         first, then = _ORDER_NEW if is_new else _ORDER
         for name in first:
             self._spawn(name)
-        self._write()
         self._wait_for_services()
         for name in then:
             self._spawn(name)
-        self._write()
 
     def _wait_for_services(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT
@@ -134,8 +145,7 @@ class Supervisor:
     def _check_alive(self) -> None:
         for name, child in self.children.items():
             if child.poll() is not None:
-                log = self.home / "logs" / f"{name}.log"
-                raise StackError(f"{name} did not start. The end of {log}:\n{tail(log)}")
+                raise did_not_start(self.home, name)
 
     def _spawn(self, name: str) -> None:
         if name not in self.commands:
@@ -152,6 +162,7 @@ class Supervisor:
                 start_new_session=True,
                 pass_fds=(self.listener.fileno(),) if name == "api" else (),
             )
+        self._write()  # at once, so that none is left behind if this process is killed
 
     def _revive(self) -> None:
         """Start dead children again; one that keeps dying is waited with, ever longer."""
@@ -165,13 +176,14 @@ class Supervisor:
             _kill_group(child.pid)
             self.deaths[name] = [*recent, now]
             self._spawn(name)
-            self._write()
 
     def _write(self) -> None:
         pids = {"supervisor": os.getpid()} | {name: child.pid for name, child in self.children.items()}
         part = self.home / "stack.part"
         part.touch(mode=0o600)
-        part.write_text(json.dumps({"uris": self.uris, "pids": pids, "settings": self.joined}, indent=2))
+        deaths = {name: len(times) for name, times in self.deaths.items()}
+        told = {"uris": self.uris, "pids": pids, "settings": self.joined, "deaths": deaths}
+        part.write_text(json.dumps(told, indent=2))
         part.replace(self.home / "stack.json")
 
     def _end(self, *_: object) -> None:
@@ -190,6 +202,16 @@ class Supervisor:
                     child.wait(max(0.1, deadline - time.monotonic()))
                 _kill_group(child.pid)
         processes.stop_all(self.home / "tuning", GRACE)
+
+
+def _reachable(host: str, port: int) -> bool:
+    """Whether something listens there within some seconds: it may be just starting."""
+    deadline = time.monotonic() + _REACHED
+    while time.monotonic() < deadline:
+        with suppress(OSError), socket.create_connection((host, port), timeout=_REACHED):
+            return True
+        time.sleep(0.5)
+    return False
 
 
 def _listen(usual: int) -> socket.socket:
@@ -212,6 +234,9 @@ def _hold_lock(home: Path) -> TextIO:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise SystemExit("Another stack runs for this folder.") from None
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
     return lock
 
 
@@ -224,9 +249,9 @@ def main(home: Path) -> None:
         supervisor = Supervisor(Settings())
         supervisor.run()
     except Exception as e:  # noqa: BLE001 # the starter shows it to the user
-        (home / "failed").write_text(f"{e}")
         if supervisor:
             supervisor._stop_children()
+        (home / "failed").write_text(f"{e}")
     finally:
         (home / "stack.json").unlink(missing_ok=True)
 
