@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.real_videos import REAL
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
@@ -34,6 +36,34 @@ def test_the_demo_ends_well_and_reports(tmp_path: Path) -> None:
     assert len(Path(report["export"]).read_text().splitlines()) == report["qra"]["count"]
     assert report["run_id"] in report["browser_url"] and "\nA  " in shown
     assert not (tmp_path / ".stsg" / "stack.json").exists()
+
+
+@pytest.mark.timeout(600)
+def test_the_demo_takes_a_video_and_a_model_of_ones_own_and_keeps_the_stack(tmp_path: Path) -> None:
+    tiny = ROOT / "model" / "checkpoints" / "tiny"
+    try:
+        shown = run(f"stsg demo --video '{REAL['carphone']}' --model 'hf:{tiny}' --keep", tmp_path)
+        report = json.loads((tmp_path / ".stsg" / "demo" / "report.json").read_text())
+        assert report["f1"] == {} and report["graph"]["events"] > 0 and "still running" in shown
+        [kept] = json.loads(run("stsg runs --json", tmp_path))
+        assert (kept["id"], kept["model"], kept["state"]) == (report["run_id"], "demo", "succeeded")
+    finally:
+        assert run("stsg down", tmp_path).strip() == "stopped"
+
+
+def test_make_lists_its_targets_and_hands_on_what_the_demo_is_given() -> None:
+    def make(*words: str) -> str:
+        done = subprocess.run(["make", *words], cwd=ROOT, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    makefile = (ROOT / "Makefile").read_text()
+    [targets] = re.findall(r"^\.PHONY: (.+)$", makefile, re.M)
+    listed = make()
+    assert all(f"\n  make {name} " in f"\n{listed}" for name in targets.split())
+    assert all(f"make demo {name}=" in listed for name in ("VIDEO", "MODEL", "KEEP"))
+    command = make("-n", "demo", "VIDEO=my film.mp4", "MODEL=openai:http://h/v1#n", "KEEP=1").splitlines()[-1]
+    assert command.endswith("stsg demo --video 'my film.mp4' --model 'openai:http://h/v1#n' --keep")
+    assert make("-n", "demo").splitlines()[-1].rstrip().endswith("stsg demo")
 
 
 @pytest.mark.timeout(600)

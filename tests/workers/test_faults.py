@@ -93,6 +93,29 @@ def test_a_part_of_the_stack_killed_mid_run(
     assert _times_apart(edgeless_ids(graph(client, run))) == _times_apart(expected)
 
 
+@pytest.mark.timeout(600)
+def test_a_worker_killed_while_it_makes_a_data_set(undisturbed: tuple[Client, Path, list[str]]) -> None:
+    client, home, _ = undisturbed
+    [run, *_] = client.get("/v1/runs", state="succeeded")["data"]
+
+    def request(name: str) -> str:
+        body = {"runs": [run["id"]], "steps": {"1": 200, "2": 200, "3": 200, "4": 200}, "seed": 4, "name": name}
+        return f"/v1/qra-datasets/{client.post('/v1/qra-datasets', body)['id']}"
+
+    def export(path: str) -> bytes:
+        assert client.until_final(path)["state"] == "succeeded"
+        return b"".join(client.blocks(f"{path}/export"))
+
+    path = request("disturbed")
+    while (state := client.get(path)["state"]) != "running":
+        assert state == "queued", "the data set was made too soon"
+    running = local_stack.running(home)
+    assert running
+    os.killpg(running.pids["worker"], signal.SIGKILL)
+    assert client.get(path)["state"] == "running"
+    assert export(path) == export(request("undisturbed"))
+
+
 def _times_apart(rows: list[str]) -> list[str]:
     """Another seed may choose other keyframes of a clip, so only what was seen counts."""
     kept = []
