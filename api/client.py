@@ -134,9 +134,9 @@ class Client:
                 job = self.get(path)
                 if (job.get("state") or job["status"]) in FINAL:
                     return
-            except (httpx.TransportError, ServiceError) as e:
+            except ServiceError as e:
                 retries -= 1
-                if retries <= 0 or (isinstance(e, ServiceError) and e.status in (401, 404)):
+                if retries <= 0 or e.status in (401, 404):
                     raise
                 time.sleep(1)
 
@@ -149,7 +149,7 @@ class Client:
 
     def _stream(self, path: str, after: int) -> Iterator[Event]:
         headers = {"Accept": "text/event-stream", "Last-Event-ID": str(after)}
-        with self._http.stream("GET", f"{path}/events", headers=headers) as reply:
+        with self._reached(), self._http.stream("GET", f"{path}/events", headers=headers) as reply:
             _check(reply)
             fields: dict[str, str] = {}
             for line in reply.iter_lines():

@@ -1,10 +1,10 @@
 """A file taken from a request, raw or multipart, straight into a scratch file while it is hashed: one pass, no copy."""
 
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from fastapi import Request
 from python_multipart import MultipartParser
@@ -17,6 +17,16 @@ from api.errors import Problem, invalid
 
 _MAX_FIELD = 64 * 1024
 _RAW_TYPES = ("video/", "application/octet-stream", "application/mp4", "application/x-matroska")
+
+
+def form(
+    fields: Mapping[str, Any], others: Mapping[str, Any] | None = None, *, required: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The OpenAPI entry of a body that is a form with the part `file` and these fields, or of other types."""
+    parts = {"file": {"type": "string", "format": "binary"}, **fields}
+    schema = {"type": "object", "required": ["file", *required], "properties": parts}
+    content = {"multipart/form-data": {"schema": schema}, **(others or {})}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 @dataclass

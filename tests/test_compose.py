@@ -53,6 +53,12 @@ def test_the_gpu_worker_reserves_a_device_and_serves_the_gpu_queues() -> None:
     assert SERVICES["cpu-worker"]["command"][5] == "cpu"
 
 
+@pytest.mark.parametrize("name", ["api", "cpu-worker", "gpu-worker"])
+def test_what_needs_the_database_and_the_broker_waits_until_they_are_healthy(name: str) -> None:
+    wanted = {"condition": "service_healthy"}
+    assert SERVICES[name]["depends_on"] == {"neo4j": wanted, "redis": wanted}
+
+
 def test_every_setting_that_compose_passes_is_one_the_service_reads() -> None:
     from workers.settings import Settings
 

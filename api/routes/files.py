@@ -11,7 +11,7 @@ from api.files import serve
 from api.openai_shapes import Deleted, UploadedFile, file_of
 from api.paging import After, Limit, Page, page
 from api.routes.videos import scratch
-from api.uploads import receive_file
+from api.uploads import form, receive_file
 from graphdb import records
 from graphdb.records import Record
 from workers import uploads
@@ -20,23 +20,7 @@ from workers.storage import upload_file
 
 router = APIRouter(prefix="/v1/files", tags=["files"])
 
-_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file", "purpose"],
-                    "properties": {
-                        "file": {"type": "string", "format": "binary"},
-                        "purpose": {"type": "string", "enum": ["fine-tune"]},
-                    },
-                }
-            }
-        },
-    }
-}
+_BODY = form({"purpose": {"type": "string", "enum": ["fine-tune"]}}, required=("purpose",))
 
 
 @router.post("", openapi_extra=_BODY, responses=problem_responses(400, 408, 413, 415, 422))

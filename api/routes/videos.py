@@ -17,7 +17,7 @@ from api.errors import Problem, conflict, invalid, not_found, problem_responses
 from api.files import serve
 from api.paging import After, Limit, Page, page
 from api.schemas import Keyframe, RunRequest, Video
-from api.uploads import Received, receive_file
+from api.uploads import Received, form, receive_file
 from graphdb import graphs, jobs, videos
 from model.media import MediaError, probe
 from model.stsg import video_id as id_of
@@ -27,26 +27,8 @@ from workers.storage import keyframe_file, video_file
 
 router = APIRouter(prefix="/v1/videos", tags=["videos"])
 
-_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "properties": {
-                        "file": {"type": "string", "format": "binary"},
-                        "process": {"type": "boolean"},
-                        "model": {"type": "string"},
-                        "seed": {"type": "integer"},
-                    },
-                }
-            },
-            "video/*": {"schema": {"type": "string", "format": "binary"}},
-        },
-    }
-}
+_FIELDS = {"process": {"type": "boolean"}, "model": {"type": "string"}, "seed": {"type": "integer"}}
+_BODY = form(_FIELDS, {"video/*": {"schema": {"type": "string", "format": "binary"}}})
 _STATUS = {"empty_file": 400, "not_a_video": 400, "forbidden_format": 415, "no_video_stream": 415}
 
 
