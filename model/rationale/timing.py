@@ -118,6 +118,7 @@ def _compared(teller: Teller, hop: Hop) -> tuple[tuple[Entity, Mention], tuple[E
 
 def _ask_sooner(teller: Teller, hop: Hop) -> Asked:
     (one, here), (two, there) = _compared(teller, hop)
+    teller.ask_for(one, two)
     end = teller.walk.asked
     wanted, other = sorted((one, two), key=lambda e: e.clip, reverse=end == "last")
     teller.op({"op": "sooner", "of": here.register, "to": there.register, "end": end})
@@ -129,13 +130,16 @@ def _ask_sooner(teller: Teller, hop: Hop) -> Asked:
 
     def claim(name: str) -> str:
         mine, yours = (here, there) if name == one.name else (there, here)
-        return f"{english.be(mine.plural)} {mine.text} seen {_SOONER[end]} {yours.text}"
+        be = english.be(mine.plural)
+        seen = f"{be} seen {_SOONER[end]}"
+        return english.whether(mine.text, mine.plural, seen, yours.text, long=mine.is_long)
 
     return Asked(question, wanted.name, claim, (other.name,))
 
 
 def _ask_acts_longer(teller: Teller, hop: Hop) -> Asked:
     (one, here), (two, there) = _compared(teller, hop)
+    teller.ask_for(one, two)
     teller.op({"op": "acts_longer", "of": here.register, "to": there.register})
     seconds = {hop.source.id: float(hop.value), hop.other(hop.source.id).id: float(hop.other_value)}
     wanted, other = sorted((one, two), key=lambda e: seconds[e.id], reverse=True)
@@ -199,9 +203,8 @@ def _ask_same_object(teller: Teller, hop: Hop) -> Asked:
 
     def claim(said: str) -> str:
         if said == "different":
-            return f"are {both} different objects"
-        verb, rest = english.same_as(here.plural).split(" ", 1)
-        return f"{verb} {here.text} {rest} {there.text}"
+            return english.whether(both, True, "are different objects", long=here.is_long and there.is_long)
+        return english.whether(here.text, here.plural, english.same_as(here.plural), there.text, long=here.is_long)
 
     return Asked(question, answer, claim, ("different" if same else "same",))
 
@@ -220,7 +223,7 @@ def _ask_same_value(teller: Teller, hop: Hop) -> Asked:
     teller.op({"op": "same_value", "of": here.register, "to": there.register, "type": hop.type})
     same = hop.value == hop.other_value
     answer = "same" if same else "different"
-    rest = f"so the {type} is {answer}"
+    rest = f"so the {english.plural(type)} are {'the same' if same else 'different'}"
     teller.line(
         f"the {type} of {teller.name(one)} {teller.in_clip(one.clip)} is {values[one.id]} and that of {teller.name(two)} "
         f"{teller.in_clip(two.clip)} is {values[two.id]}, {rest}"
@@ -233,7 +236,8 @@ def _ask_same_value(teller: Teller, hop: Hop) -> Asked:
     )
 
     def claim(said: str) -> str:
-        return f"do {both} have {'the same ' + type if said == 'same' else 'different ' + types}"
+        have = f"have {'the same ' + type if said == 'same' else 'different ' + types}"
+        return f"is it true that {both} {have}" if here.is_long and there.is_long else f"do {both} {have}"
 
     return Asked(question, answer, claim, ("different" if same else "same",))
 
@@ -252,10 +256,11 @@ def _ask_end(teller: Teller, hop: Hop) -> Asked:
         f"{teller.name(known)} {teller.in_clip(known.clip)} {english.be(english.is_plural(known.category))} seen "
         f"for the {end} time {teller.in_clip(found.clip)}"
     )
-    question = teller.say(
+    ways = (
         f"which is the {superlative} clip that shows {mention.text}",
         f"what is the {superlative} clip in which {mention.text} {english.be(mention.plural)} seen",
     )
+    question = teller.say(*ways[: 1 if mention.is_long else None])
     name = english.clip_name(found.clip)
     return Asked(question, name, lambda clip: f"is the {clip} the {superlative} one that shows {mention.text}")
 
