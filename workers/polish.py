@@ -82,7 +82,7 @@ def polish_dataset(service: Service, lease: Lease, job: Job, lost: threading.Eve
     cells = Counter[Cell]()
     service.storage.write_rows(dataset_file(id), _counted(kept, counts, cells))
     told = report.to_dict() | {"model": llm.name, "prompts": prompts.version(llm.prompt_set)}
-    left = {f"by_{key}": dict(sorted(counter.items())) for key, counter in counts.items()}
+    left: dict[str, Any] = {f"by_{key}": dict(sorted(counter.items())) for key, counter in counts.items()}
     left |= {"count": cells.total(), "missing": from_json(job["params"]).missing(cells)}
     result = _result(service, id, left | {"polish": told})
     for number in numbers:

@@ -63,8 +63,8 @@ def checked(client: Client, sent: "list[tuple[Rendered, str]]", samples: int, se
         write_lines(client, f"/v1/qra-datasets/{dataset['id']}/export", file)
         exported, true = verify.checked(client, file), _on_truth(file, sent)
     findings = {"exported graphs": dict(exported.counts), "true graphs": dict(true.counts)}
-    kept = ("id", "count", "by_steps", "by_family", "by_form", "rejects", "guessing")
-    kept += ("missing", "missing_by_family", "missing_by_form")
+    lacking = ("missing", "missing_by_family", "missing_by_form")
+    kept = ("id", "count", "by_steps", "by_family", "by_form", *lacking, "rejects", "guessing")
     return {"seconds": round(seconds, 1), "findings": findings} | {key: dataset[key] for key in kept}
 
 
