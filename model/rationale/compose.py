@@ -271,7 +271,7 @@ def _ask_same(teller: Teller, hop: Hop, asked: Entity) -> Asked:
 def _ask_clip(teller: Teller, hop: Hop, asked: Entity) -> Asked:
     if len(teller.setting.clips) < 3:
         raise Unclear("trivial")
-    known = hop.other(asked.id)
+    known, teller.elsewhere = hop.other(asked.id), True
     mention = teller.mention(known)
     teller.require_one_crossing(known)
     teller.op({"op": "other_clip", "of": mention.register})
@@ -280,12 +280,14 @@ def _ask_clip(teller: Teller, hop: Hop, asked: Entity) -> Asked:
         f"{teller.name(known)} {teller.in_clip(known.clip)} {english.be(plural)} also seen {teller.in_clip(asked.clip)} "
         "and in no other clip"
     )
-    be = english.be(mention.plural)
-    ways = (f"which other clip shows {mention.text}", f"in which other clip {be} {mention.text} seen")
+    do, appear = ("do", "appear") if mention.plural else ("does", "appears")
+    ways = (f"which other clip shows {mention.text}", f"in which other clip {do} {mention.text} appear")
     question = teller.say(*ways[: 1 if mention.is_long else None])
 
     def claim(clip: str) -> str:
-        return english.whether(mention.text, mention.plural, f"{be} also seen", f"in the {clip}", long=mention.is_long)
+        if mention.is_long:
+            return f"is it true that {mention.text} also {appear} in the {clip}"
+        return f"{do} {mention.text} also appear in the {clip}"
 
     return Asked(question, english.clip_name(asked.clip), claim)
 

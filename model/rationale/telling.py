@@ -56,6 +56,7 @@ class Teller:
     lines: list[str] = field(default_factory=list)
     searched: bool = False
     front: str = ""  # the temporal context, where it holds for the whole question
+    elsewhere: bool = False  # whether the question is for other clips than those of its mentions
     unsaid: frozenset[int] = frozenset()  # clips that the question must not name, so that they have to be found
     template: str = ""  # which words of ours the question is made of
     nouns: frozenset[str] = frozenset()  # what the question calls its answer, where that leaves others out
@@ -121,6 +122,8 @@ class Teller:
             register, words = SCOPE[context](self, clip)
             if context != "ordinal":
                 self.front, words = ("", f"seen {words}") if self.crossing else (words, "")
+            elif self.elsewhere and anchor and words:
+                words = f"seen {words}"  # no clip shows "the cup in the first clip" but the first
             self._clips[key] = register, words
         return self._clips[key]
 

@@ -25,7 +25,7 @@ def _clip_of(teller: Teller, entity: Entity) -> tuple[int, str]:
         return teller.op({"op": "clip_of", "of": mention.register}), f"the clip that shows {mention.text}"
     if len(teller.setting.clips) < 3:
         raise Unclear("trivial")
-    known = through.other(entity.id)
+    known, teller.elsewhere = through.other(entity.id), True
     mention = teller.mention(known)
     reappears(teller, known, entity)
     return teller.op({"op": "clip_other", "of": mention.register}), f"the other clip that shows {mention.text}"
@@ -247,6 +247,7 @@ def _ask_end(teller: Teller, hop: Hop) -> Asked:
     if len(teller.setting.clips) < 3:
         raise Unclear("trivial")
     first = teller.walk.asked == "first_clip"
+    teller.elsewhere = True
     known, found = (hop.other(hop.source.id), hop.source) if first else (hop.source, hop.other(hop.source.id))
     mention = teller.mention(known)
     teller.require_one_crossing(known)
@@ -256,11 +257,10 @@ def _ask_end(teller: Teller, hop: Hop) -> Asked:
         f"{teller.name(known)} {teller.in_clip(known.clip)} {english.be(english.is_plural(known.category))} seen "
         f"for the {end} time {teller.in_clip(found.clip)}"
     )
-    ways = (
+    question = teller.say(
         f"which is the {superlative} clip that shows {mention.text}",
-        f"what is the {superlative} clip in which {mention.text} {english.be(mention.plural)} seen",
+        f"which clip is the {superlative} to show {mention.text}",
     )
-    question = teller.say(*ways[: 1 if mention.is_long else None])
     name = english.clip_name(found.clip)
     return Asked(question, name, lambda clip: f"is the {clip} the {superlative} one that shows {mention.text}")
 

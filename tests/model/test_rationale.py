@@ -126,7 +126,7 @@ def test_a_path_over_clips_with_a_temporal_context_solves_from_the_inside_out() 
         (walk("predicate", GREEN_ABOVE_RED), "ordinal",
          "What is the relation of the green circle to the red circle in the first clip?", "above"),
         (walk("there_clip", replace(RED_IS_RED, expanded="")), "ordinal",
-         "Which other clip shows the red circle in the first clip?", "second clip"),
+         "Which other clip shows the red circle seen in the first clip?", "second clip"),
         (walk("here", replace(RED_IS_RED, expanded=""), replace(RED_IS_RED, kind="ATTRIBUTE", source=entity(RED_AGAIN),
          target=None, type="size", value="large", expanded=RED_AGAIN.id)), "ordinal",
          "Which object in the first clip is the same object as the large object in the second clip?", "red circle"),
