@@ -49,7 +49,12 @@ def card(
                 ("steps", dataset.by_steps),
                 ("steps, fewer than wanted", dataset.missing),
                 ("family", dataset.by_family),
+                *(
+                    (f"{family}, fewer than its share, by steps", told)
+                    for family, told in dataset.missing_by_family.items()
+                ),
                 ("form", dataset.by_form),
+                ("form, fewer than its share", dataset.missing_by_form),
                 ("walk not used", dataset.rejects),
                 ("not rewritten", dataset.polish.get("kept", {})),
                 ("answered without the video", dataset.polish.get("blind", {})),

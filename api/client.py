@@ -107,8 +107,8 @@ class Client:
                     yield json.loads(line)
 
     def blocks(self, path: str) -> Iterator[bytes]:
-        """The bytes of a file, as they come."""
-        with self._reached(), self._http.stream("GET", path) as reply:
+        """The bytes of a file, as they come, however long the first take: the file may have to be built."""
+        with self._reached(), self._http.stream("GET", path, timeout=httpx.Timeout(None, connect=5)) as reply:
             _check(reply)
             yield from reply.iter_bytes()
 

@@ -239,6 +239,14 @@ class QraDataset(Job):
     by_family: dict[str, int] = {}
     by_form: dict[str, int] = {}
     missing: Annotated[dict[str, int], Field(description="By steps, how many fewer there are than were wanted.")] = {}
+    missing_by_family: Annotated[
+        dict[str, dict[str, int]],
+        Field(description="By family and steps, how many fewer there are than its weight asked for."),
+    ] = {}
+    missing_by_form: Annotated[
+        dict[str, int],
+        Field(description="By form, how many fewer there are than its weight asked for in each family that has it."),
+    ] = {}
     rejects: dict[str, int] = {}
     guessing: Annotated[
         dict[str, dict[str, dict[str, float]]],

@@ -86,7 +86,7 @@ def dataset_of(job: Job) -> QraDataset:
         "by_steps": result.get("by_steps", {}),
         "by_family": result.get("by_family", {}),
         "by_form": result.get("by_form", {}),
-        "missing": _missing(result),
+        **_missing(result),
         "rejects": result.get("rejected", {}),
         "guessing": result.get("blind", {}),
         "polish": result.get("polish", {}),
@@ -101,9 +101,15 @@ def dataset_of(job: Job) -> QraDataset:
     )
 
 
-def _missing(result: Mapping[str, Any]) -> dict[str, int]:
-    made = result.get("by_steps", {})
-    return {n: count - made.get(n, 0) for n, count in result.get("wanted", {}).items() if count > made.get(n, 0)}
+def _missing(result: Mapping[str, Any]) -> dict[str, Any]:
+    """What a data set lacks; one that was made before families were counted tells it of steps only."""
+    made, told = result.get("by_steps", {}), result.get("missing", {})
+    steps = {n: count - made.get(n, 0) for n, count in result.get("wanted", {}).items() if count > made.get(n, 0)}
+    return {
+        "missing": steps,
+        "missing_by_family": told.get("families", {}),
+        "missing_by_form": told.get("forms", {}),
+    }
 
 
 def evaluation(service: Service, id: str) -> Evaluation:

@@ -299,12 +299,20 @@ def edges(driver: Driver, run_id: str, type: EdgeType) -> Iterator[_Properties]:
 
 def node_page(driver: Driver, run_id: str, label: NodeLabel, *, after: str = "", limit: int) -> list[_Properties]:
     """Nodes of a label whose ids come after `after`."""
-    return read(driver, cypher("graph_nodes"), graph_id=run_id, label=label, after=after, limit=limit)
+    assert label in NODE_LABELS, label
+    return _page(driver, cypher("graph_nodes").replace("LABEL)", f"{label})"), run_id, after, limit)
 
 
 def edge_page(driver: Driver, run_id: str, type: EdgeType, *, after: str = "", limit: int) -> list[_Properties]:
     """Edges of a type whose ids come after `after`."""
-    return read(driver, cypher("graph_edges"), graph_id=run_id, type=type, after=after, limit=limit)
+    assert type in EDGE_ENDS, type
+    return _page(driver, cypher("graph_edges").replace("TYPE]", f"{type}]"), run_id, after, limit)
+
+
+def _page(driver: Driver, text: str, run_id: str, after: str, limit: int) -> list[_Properties]:
+    """What a graph has after an id, in order of ids, all of which are `<run id>/<local id>`."""
+    first, end = f"{run_id}/", f"{run_id}0"  # "0" comes right after "/"
+    return read(driver, text, after=max(after, first), end=end, limit=limit)
 
 
 def _paged(page: Any) -> Iterator[_Properties]:

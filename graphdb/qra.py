@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, TypeVar
+from typing import Any
 
 from neo4j import Driver
 
@@ -17,10 +17,11 @@ from graphdb.judging import Trial, judge
 from graphdb.paths import EDGE_SLOTS, WalkOrder, load_pools, load_settings, walk_orders
 from model.rationale.balance import Balance, Blind
 from model.rationale.forms import Chooser
+from model.rationale.mix import Cell, Mix, apportion
 from model.rationale.program import Reason
-from model.rationale.qra import FAMILIES, FORMS, Family, Form, Qra
+from model.rationale.qra import Family, Form, Qra
 from model.rationale.scopes import CONTEXTS, Context
-from model.rationale.walk import EDGE_KINDS, EdgeKind, HopKind, Setting, Slot
+from model.rationale.walk import EdgeKind, HopKind, Setting, Slot
 
 _RUNS_AT_ONCE = 32
 _ROUNDS = 5
@@ -57,67 +58,15 @@ _ALONE: tuple[Slot, ...] = ("most", "fewest", "longest", "shortest")  # nothing 
 _OF_LACKING = 0.6  # of the walks that ask what has but two answers; all of them would soon make the other one lack
 _PHRASINGS = 6  # as many as make each of two or of three ways to put a question equally likely
 _COMMON: tuple[Context, ...] = ("event", "range")  # that can be told of most clips
-_Cell = tuple[int, Family, Form]
-_Key = tuple[str, _Cell]
-_T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class Mix:
-    """What a data set is made of: samples by number of steps, and the weights of families and forms.
-
-    `temporal` is the share of samples of two or more steps whose clip is told by its event, a time range or what lies before
-    and after it, where the family names a clip (STEP Sec. 3.2, Temporal Contextualization). `edges` weighs the kinds of edge
-    by which a question is expanded; without it each expansion is equally likely.
-    """
-
-    steps: Mapping[int, int]
-    families: Mapping[Family, float] = field(default_factory=lambda: dict.fromkeys(FAMILIES, 1.0))
-    forms: Mapping[Form, float] = field(
-        default_factory=lambda: {"open": 0.6, "yes_no": 0.15, "choice": 0.15, "count": 0.1}
-    )
-    temporal: float = 0.4
-    edges: Mapping[EdgeKind, float] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if any(n < 1 or count < 0 for n, count in self.steps.items()):
-            raise ValueError("Ask for steps of 1 or more and counts of 0 or more, such as {1: 100, 2: 100}.")
-        wanted = (
-            ("families", self.families, FAMILIES),
-            ("forms", self.forms, FORMS),
-            ("edges", self.edges, EDGE_KINDS),
-        )
-        for name, weights, known in wanted:
-            if name == "edges" and not weights:
-                continue
-            if not set(weights) <= set(known) or min(weights.values(), default=0) < 0 or not sum(weights.values()):
-                raise ValueError(
-                    f"Give {name} weights of 0 or more, not all of them 0, for some of {', '.join(known)}."
-                )
-
-    def cells(self, n: int) -> dict[_Cell, float]:
-        """The cells of samples of `n` steps that can be asked for, with their weights."""
-        return {
-            (n, family, form): weight * share
-            for family, weight in self.families.items()
-            for form, share in self.forms.items()
-            if weight * share > 0 and _askable(n, family, form)
-        }
-
-
-def _askable(n: int, family: Family, form: Form) -> bool:
-    """Whether such questions exist: who has a value is asked about a whole clip, which leaves nothing to expand."""
-    if form == "choice" and family == "sameness":
-        return False
-    return form != "count" or family == "relation" or (family in ("attribute", "motion") and n <= 2)
+_Key = tuple[str, Cell]
 
 
 @dataclass(slots=True)
 class QraReport:
     """What became of a request: samples wanted and made, and walks rejected by reason."""
 
-    wanted: dict[int, int] = field(default_factory=dict)
-    made: Counter[_Cell] = field(default_factory=Counter)
+    mix: Mix = field(default_factory=lambda: Mix({}))
+    made: Counter[Cell] = field(default_factory=Counter)
     temporal: Counter[int] = field(default_factory=Counter)
     answers: dict[Form, Counter[str]] = field(default_factory=dict)
     rejected: Counter[Reason] = field(default_factory=Counter)
@@ -139,10 +88,11 @@ class QraReport:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values, keys sorted."""
-        made = self.by(0)
+        made, wanted = self.by(0), self.mix.steps
         return {
             "count": made.total(),
-            "wanted": {str(n): self.wanted[n] for n in sorted(self.wanted)},
+            "wanted": {str(n): wanted[n] for n in sorted(wanted)},
+            "missing": self.mix.missing(self.made),
             "by_steps": {str(n): made[n] for n in sorted(made)},
             "by_family": dict(sorted(self.by(1).items())),
             "by_form": dict(sorted(self.by(2).items())),
@@ -162,7 +112,7 @@ def make_qra(
     The counts go to `report` as the samples come; where the graphs hold too little, fewer come and the report tells which.
     """
     report = report if report is not None else QraReport()
-    report.wanted = dict(mix.steps)
+    report.mix = mix
     made = _Made(mix, report, Chooser(Random(f"{seed}/answers")))
     run_ids = list(dict.fromkeys(run_ids))
     for sweep in range(_SWEEPS):
@@ -182,7 +132,7 @@ class _Made:
     questions: set[tuple[str, str]] = field(default_factory=set)
     dry: set[_Key] = field(default_factory=set)
     balance: Balance = field(default_factory=Balance)
-    room: dict[_Cell, int] = field(default_factory=dict)
+    room: dict[Cell, int] = field(default_factory=dict)
 
     def share(self, run_ids: Sequence[str], at: int, times: int) -> dict[_Key, int]:
         """What the next few runs from `at` on may give, if all runs from there on give the same.
@@ -204,17 +154,16 @@ class _Made:
                         shares[run_id, cell] = count
         return shares
 
-    def _left(self, n: int, run_ids: Sequence[str]) -> dict[_Cell, int]:
+    def _left(self, n: int, run_ids: Sequence[str]) -> dict[Cell, int]:
         """What is missing of each cell of `n` steps that some run can still fill."""
         exhausted = Counter(cell for _, cell in self.dry)
         living = {
-            c: w
-            for c, w in self.mix.cells(n).items()
-            if exhausted[c] <= _GIVEN_UP * (1 + self.report.made[c]) and any((r, c) not in self.dry for r in run_ids)
+            cell
+            for cell in self.mix.cells(n)
+            if exhausted[cell] <= _GIVEN_UP * (1 + self.report.made[cell])
+            and any((run_id, cell) not in self.dry for run_id in run_ids)
         }
-        wanted = apportion(self.mix.steps[n], living)
-        gaps = {cell: float(max(0, count - self.report.made[cell])) for cell, count in wanted.items()}
-        return apportion(self.mix.steps[n] - self.report.by(0)[n], gaps)
+        return self.mix.left(n, living, self.report.made)
 
     def take(self, qra: Qra, *, at_last: bool = False) -> Qra | Reason:
         """Counts a sample, unless its run has been asked the same, or its answer is too frequent; `at_last` that may be."""
@@ -227,19 +176,6 @@ class _Made:
         self.report.take(qra)
         self.room[qra.steps, qra.family, qra.form] -= 1
         return qra
-
-
-def apportion(count: int, weights: Mapping[_T, float]) -> dict[_T, int]:
-    """`count` things dealt out in proportion to the weights, to the last one; nothing where there is no weight."""
-    total = sum(weights.values())
-    if total <= 0 or count <= 0:
-        return dict.fromkeys(weights, 0)
-    exact = {key: count * weight / total for key, weight in weights.items()}
-    dealt = {key: int(share) for key, share in exact.items()}
-    rest = sorted(exact, key=lambda key: dealt[key] - exact[key])  # the largest remainder first, else in order
-    for key in rest[: count - sum(dealt.values())]:
-        dealt[key] += 1
-    return dealt
 
 
 def _from_chunk(driver: Driver, missing: dict[_Key, int], rng: Random, made: _Made) -> Iterator[Qra]:
@@ -325,7 +261,7 @@ def _walk(
     ]
 
 
-def _context(cell: _Cell, setting: Setting, share: float, rng: Random) -> Context:
+def _context(cell: Cell, setting: Setting, share: float, rng: Random) -> Context:
     """How a walk's first clip is to be named: by a search in time as often as wanted, where there are clips to search."""
     n, family, form = cell
     whole = form == "count" and family != "relation"
@@ -336,7 +272,7 @@ def _context(cell: _Cell, setting: Setting, share: float, rng: Random) -> Contex
     return rng.choice(_COMMON + CONTEXTS)
 
 
-def _asked(cell: _Cell, balance: Balance, rng: Random) -> tuple[tuple[HopKind, ...], tuple[Slot, ...]]:
+def _asked(cell: Cell, balance: Balance, rng: Random) -> tuple[tuple[HopKind, ...], tuple[Slot, ...]]:
     """What a walk may start from: kinds of first pair and slots."""
     n, family, form = cell
     if family in _KIND:

@@ -16,8 +16,9 @@ from typing import Any
 
 from graphdb import graphs, jobs, videos
 from graphdb.jobs import Job, Lease, LeaseLost
-from graphdb.qra import Mix, QraReport, make_qra
+from graphdb.qra import QraReport, make_qra
 from model.media import MediaError, VideoInfo
+from model.rationale.mix import from_json
 from model.video_llm import VideoLLMError
 from trainer.evaluation.catalogue import BENCHMARKS
 from workers import evaluation, induction, models, training
@@ -249,10 +250,7 @@ def _induce(service: Service, lease: Lease, job: Job, lost: threading.Event) -> 
 
 def _make_dataset(service: Service, lease: Lease, job: Job, lost: threading.Event) -> None:
     params, report = job["params"], QraReport()
-    mix = Mix(
-        **{k: v for k, v in params.items() if k in ("families", "forms", "edges", "temporal")},
-        steps=_numbered(params["steps"]),
-    )
+    mix = from_json(params)
     samples = make_qra(service.driver, params["runs"], mix, seed=params["seed"], report=report)
 
     def rows() -> Iterator[dict[str, Any]]:
@@ -279,10 +277,6 @@ def _evaluate(service: Service, lease: Lease, job: Job, lost: threading.Event) -
 
     result = evaluation.ask(service, job, lost, told)
     jobs.finish(service.driver, lease, "succeeded", result=result)
-
-
-def _numbered(steps: Mapping[str, int]) -> dict[int, int]:
-    return {int(n): count for n, count in steps.items()}
 
 
 def _run_facts(service: Service, runs: Sequence[str]) -> list[dict[str, Any]]:

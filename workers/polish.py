@@ -14,6 +14,7 @@ from graphdb import jobs
 from graphdb.jobs import Job, Lease
 from model import prompts
 from model.rationale import blind, refine
+from model.rationale.mix import Cell, from_json
 from model.video_llm import VideoLLM
 from trainer.evaluation.scoring import correct
 from workers.induction import Recorder, Watched, crash_point
@@ -78,10 +79,12 @@ def polish_dataset(service: Service, lease: Lease, job: Job, lost: threading.Eve
     numbers = range(1, parts + 1)
     kept = (row for number in numbers for row in service.storage.read_json(part_file(id, number))["rows"])
     counts = {key: Counter[str]() for key in ("steps", "family", "form", "n_temporal")}
-    service.storage.write_rows(dataset_file(id), _counted(kept, counts))
-    result = _result(
-        service, id, counts, report.to_dict() | {"model": llm.name, "prompts": prompts.version(llm.prompt_set)}
-    )
+    cells = Counter[Cell]()
+    service.storage.write_rows(dataset_file(id), _counted(kept, counts, cells))
+    told = report.to_dict() | {"model": llm.name, "prompts": prompts.version(llm.prompt_set)}
+    left: dict[str, Any] = {f"by_{key}": dict(sorted(counter.items())) for key, counter in counts.items()}
+    left |= {"count": cells.total(), "missing": from_json(job["params"]).missing(cells)}
+    result = _result(service, id, left | {"polish": told})
     for number in numbers:
         service.storage.delete(part_file(id, number))
     jobs.finish(service.driver, lease, "succeeded", result=result)
@@ -114,17 +117,17 @@ def _parts(rows: Iterator[Row]) -> Iterator[list[Row]]:
         yield part
 
 
-def _counted(rows: Iterable[Row], counts: Mapping[str, Counter[str]]) -> Iterator[Row]:
+def _counted(rows: Iterable[Row], counts: Mapping[str, Counter[str]], cells: Counter[Cell]) -> Iterator[Row]:
     for row in rows:
+        cells[row["steps"], row["family"], row["form"]] += 1
         for key, counter in counts.items():
             counter[str(row[key])] += 1
         yield row
 
 
-def _result(service: Service, id: str, counts: Mapping[str, Counter[str]], report: Mapping[str, Any]) -> dict[str, Any]:
+def _result(service: Service, id: str, left: Mapping[str, Any]) -> dict[str, Any]:
     """The sampling's report with what is left of it, in the manifest too."""
     manifest = service.storage.read_json(manifest_file(id))
-    left = {f"by_{key}": dict(sorted(counter.items())) for key, counter in counts.items()}
-    result: dict[str, Any] = manifest["report"] | left | {"count": counts["steps"].total(), "polish": dict(report)}
+    result: dict[str, Any] = manifest["report"] | left
     service.storage.write_json(manifest_file(id), manifest | {"report": result})
     return result

@@ -16,7 +16,8 @@ from tempfile import TemporaryDirectory
 from graphdb import graphs, schema, videos
 from graphdb.connection import Driver, connect
 from graphdb.local import LocalNeo4j, free_port
-from graphdb.qra import Mix, make_qra
+from graphdb.qra import make_qra
+from model.rationale.mix import Mix
 from model.rationale.qra import Qra
 from model.stsg import Clip
 from trainer.evaluation import world

@@ -186,13 +186,21 @@ def _describe(dataset: dict[str, Any]) -> None:
         raise ServiceError(f"The data set is {dataset['state']}. {error.get('detail', '')}", error.get("remedy", ""))
     for what in ("steps", "family", "form"):
         show.table("", (what, "samples"), sorted(dataset[f"by_{what}"].items()))
-    if dataset["missing"]:
-        show.table("", ("steps", "fewer than wanted"), list(dataset["missing"].items()))
+    print_missing(dataset)
     if polished := dataset["polish"]:
         rows = [("rewritten", polished["rewritten"]), *(("kept: " + k, n) for k, n in polished["kept"].items())]
         show.table("", ("words", "samples"), rows + [("blind: " + k, n) for k, n in polished["blind"].items()])
     if dataset["rejects"]:
         show.table("walks not used", ("reason", "count"), list(dataset["rejects"].items()))
+
+
+def print_missing(dataset: dict[str, Any]) -> None:
+    """How much less there is than was asked for, if anything."""
+    rows = [("any", steps, "any", count) for steps, count in dataset["missing"].items()]
+    rows += [(f, steps, "any", n) for f, told in dataset["missing_by_family"].items() for steps, n in told.items()]
+    rows += [("any", "any", form, count) for form, count in dataset["missing_by_form"].items()]
+    if rows:
+        show.table("fewer than wanted", ("family", "steps", "form", "missing"), rows)
 
 
 def print_sample(row: dict[str, Any]) -> None:

@@ -63,7 +63,8 @@ def checked(client: Client, sent: "list[tuple[Rendered, str]]", samples: int, se
         write_lines(client, f"/v1/qra-datasets/{dataset['id']}/export", file)
         exported, true = verify.checked(client, file), _on_truth(file, sent)
     findings = {"exported graphs": dict(exported.counts), "true graphs": dict(true.counts)}
-    kept = ("id", "count", "by_steps", "by_family", "by_form", "missing", "rejects", "guessing")
+    lacking = ("missing", "missing_by_family", "missing_by_form")
+    kept = ("id", "count", "by_steps", "by_family", "by_form", *lacking, "rejects", "guessing")
     return {"seconds": round(seconds, 1), "findings": findings} | {key: dataset[key] for key in kept}
 
 
@@ -82,8 +83,7 @@ def _print(told: dict[str, Any]) -> None:
     kinds = ("steps", "family", "form")
     rows = [(kind, key, count) for kind in kinds for key, count in told[f"by_{kind}"].items()]
     show.table("", ("what", "which", "samples"), rows)
-    if told["missing"]:
-        show.table("", ("steps", "fewer than wanted"), list(told["missing"].items()))
+    qra.print_missing(told)
     qra.print_guessing(told["guessing"])
     wrong = [(where, reason, n) for where, counts in told["findings"].items() for reason, n in counts.items()]
     show.table("", ("checked on", "finding", "samples"), wrong or [("exported and true graphs", "nothing wrong", 0)])

@@ -14,6 +14,7 @@ from api.paging import After, Limit, Page, page
 from api.schemas import QraDataset, QraRequest, QraRow
 from api.statistics import Statistics, statistics
 from graphdb import jobs
+from model.rationale.mix import Mix, from_json
 from workers import flows
 from workers.runtime import Service
 from workers.storage import dataset_file
@@ -25,12 +26,13 @@ router = APIRouter(prefix="/v1/qra-datasets", tags=["qra data sets"])
 @router.post("", status_code=202, responses=problem_responses(422))
 def create(service: ServiceDep, wanted: QraRequest, response: Response) -> QraDataset:
     """Sample a data set from the graphs of some runs. The same request again gives the data set there is, with 200."""
+    mix = wanted.model_dump(include={"steps", "families", "forms", "edges", "temporal"})
+    _check_possible(from_json(mix))
     for run_id in dict.fromkeys(wanted.runs):
         job = jobs.get(service.driver, run_id)
         if job is None or job["state"] != "succeeded":
             detail = f"{run_id} is {job['state']}" if job else f"there is no run {run_id!r}"
             raise invalid("runs", detail, "Name runs that have succeeded; GET /v1/runs?state=succeeded lists them.")
-    mix = wanted.model_dump(include={"steps", "families", "forms", "edges", "temporal"})
     if wanted.polish is not None:
         model = views.known_model(service, wanted.polish.model, "polish.model")
         mix["polish"] = wanted.polish.model_dump() | {"model": model}
@@ -38,6 +40,14 @@ def create(service: ServiceDep, wanted: QraRequest, response: Response) -> QraDa
     response.status_code = 202 if created else 200
     response.headers["Location"] = f"/v1/qra-datasets/{job['id']}"
     return views.dataset_of(job)
+
+
+def _check_possible(mix: Mix) -> None:
+    """Raises the 422 of a number of steps for which no wanted family has a wanted form."""
+    none = [str(n) for n, count in mix.steps.items() if count and not mix.cells(n)]
+    if none:
+        detail = f"no question of {none[0]} steps about these families has any of these forms"
+        raise invalid("forms", detail, "Ask for open answers too, for other families, or for fewer steps.")
 
 
 @router.get("", responses=problem_responses(422))

@@ -1,7 +1,8 @@
-// Nodes of a graph of one label, in order of their ids.
-//   $graph_id, $label, $after (an id, "" for the first page), $limit
+// Nodes of a graph of one label, in order of their ids: the index on ids finds the page and has it sorted.
+//   LABEL         stands for the label, which is put into the text: no index on ids is used for one that is a parameter
+//   $after, $end  the ids between them are those wanted;  $limit
 CYPHER 25
-MATCH (n:$($label) {graph_id: $graph_id})
-WHERE n.id > $after
+MATCH (n:LABEL)
+WHERE n.id > $after AND n.id < $end
 RETURN n.id AS id, labels(n) AS labels, properties(n) AS properties
-ORDER BY id LIMIT $limit
+ORDER BY n.id LIMIT $limit

@@ -20,6 +20,9 @@ CREATE CONSTRAINT next_edge_id IF NOT EXISTS FOR ()-[r:NEXT]-() REQUIRE r.id IS 
 CREATE INDEX clip_graph IF NOT EXISTS FOR (n:Clip) ON (n.graph_id, n.index);
 CREATE INDEX keyframe_graph IF NOT EXISTS FOR (n:Keyframe) ON (n.graph_id, n.t);
 CREATE INDEX object_graph IF NOT EXISTS FOR (n:Object) ON (n.graph_id, n.clip);
+CREATE INDEX clip_of_graph IF NOT EXISTS FOR (n:Clip) ON (n.graph_id);
+CREATE INDEX keyframe_of_graph IF NOT EXISTS FOR (n:Keyframe) ON (n.graph_id);
+CREATE INDEX object_of_graph IF NOT EXISTS FOR (n:Object) ON (n.graph_id);
 CREATE INDEX attribute_graph IF NOT EXISTS FOR (n:Attribute) ON (n.graph_id);
 CREATE INDEX attribute_edge_graph IF NOT EXISTS FOR ()-[r:ATTRIBUTE]-() ON (r.graph_id);
 CREATE INDEX relation_edge_graph IF NOT EXISTS FOR ()-[r:RELATION]-() ON (r.graph_id);

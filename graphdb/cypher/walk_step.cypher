@@ -29,15 +29,17 @@ CALL (g) {
   WITH e, f, kind, collect({forward: forward, label: label, value: value, hop: hop}) AS hops
   UNWIND CASE WHEN kind = 'RELATION' AND any(h IN hops WHERE h.forward) THEN [h IN hops WHERE h.forward] ELSE hops END AS h
   WITH e, f, kind, h ORDER BY kind, e.id, f.id, h.forward, h.label, h.value
-  RETURN collect({expanded: e.id, entered: f.id, used: [e.id, kind, h.label, h.value], kind: kind, forward: h.forward,
-                  label: h.label, value: h.value, other: f, start: h.hop.s, edge: h.hop.r, end: h.hop.b}) AS options
+  WITH e, collect({expanded: e.id, entered: f.id, used: [e.id, kind, h.label, h.value], kind: kind, forward: h.forward,
+                   label: h.label, value: h.value, other: f, start: h.hop.s, edge: h.hop.r, end: h.hop.b}) AS options
+  ORDER BY e.id
+  RETURN collect({expanded: e.id, options: options}) AS entities
 }
-WITH g, CASE size(g.weights) WHEN 0 THEN options
-  ELSE [o IN options WHERE any(k IN g.weights WHERE k[0] = o.kind AND k[1] > 0)] END AS options
+WITH g, CASE size(g.weights) WHEN 0 THEN entities
+  ELSE [n IN entities | n {.expanded, options: [o IN n.options WHERE any(k IN g.weights WHERE k[0] = o.kind AND k[1] > 0)]}] END AS entities
 UNWIND g.walks AS w
-WITH g, w, [o IN options WHERE o.expanded IN w[6] AND o.entered IS NOT NULL AND NOT o.entered IN w[3]
-       AND NOT (o.kind = 'REFERENCE' AND o.expanded IN w[5])] AS growing,
-     [o IN options WHERE o.expanded IN w[6] AND o.entered IS NULL AND NOT o.used IN w[4]] AS ending
+WITH g, w, reduce(found = [], n IN entities | CASE WHEN n.expanded IN w[6] THEN found + n.options ELSE found END) AS options
+WITH g, w, [o IN options WHERE o.entered IS NOT NULL AND NOT o.entered IN w[3] AND NOT (o.kind = 'REFERENCE' AND o.expanded IN w[5])] AS growing,
+     [o IN options WHERE o.entered IS NULL AND NOT o.used IN w[4]] AS ending
 WITH g, w, CASE WHEN w[2] THEN ending + growing WHEN size(growing) = 0 THEN ending ELSE growing END AS choices
 WITH w, choices, CASE size(g.weights) WHEN 0 THEN []
   ELSE [o IN choices | head([k IN g.weights WHERE k[0] = o.kind | k[1]])] END AS weights

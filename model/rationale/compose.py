@@ -11,12 +11,11 @@ from typing import cast
 from model.rationale import english
 from model.rationale.qra import TEMPORAL, Family, Qra, content_id
 from model.rationale.scopes import Context, Unclear
-from model.rationale.telling import ONE_TOPIC, Asked, Teller, doing, having, reappears, related, same
+from model.rationale.telling import ONE_TOPIC, Asked, Teller, doing, having, related, same
 from model.rationale.timing import ASK
 from model.rationale.walk import EdgeKind, Entity, Hop, Setting, Slot, Walk
 
 _TWO_WAYS = ("same", "different")
-_LONG = 8  # words of a mention after which the verb should not be kept waiting
 _FAMILY: dict[EdgeKind, Family] = {
     "ATTRIBUTE": "attribute",
     "RELATION": "relation",
@@ -47,6 +46,7 @@ class Draft:
     topic: tuple[str, ...]
     clip: int
     rivals: tuple[str, ...] = ()  # the false answers, where there are no others
+    nouns: frozenset[str] = frozenset()  # where not empty, the question says that the answer is one of these
 
 
 def compose(
@@ -107,7 +107,7 @@ def draft(
     )
     topic = (walk.asked, walk.hops[0].type) if walk.asked == "value" else (ONE_TOPIC.get(walk.asked, walk.asked),)
     found = walk.hops[0].target if walk.asked == "there" else None
-    return Draft(qra, tuple(teller.describes), claim, topic, (found or walk.hops[0].source).clip, rivals)
+    return Draft(qra, tuple(teller.describes), claim, topic, (found or walk.hops[0].source).clip, rivals, teller.nouns)
 
 
 def _edge(hop: Hop) -> dict[str, str]:
@@ -118,6 +118,7 @@ def _edge(hop: Hop) -> dict[str, str]:
 def _which(teller: Teller, entity: Entity, hop: Hop) -> str:
     """The noun that is asked for."""
     teller.require_needed(entity, hop)
+    teller.ask_for(entity)
     return teller.noun(entity)
 
 
@@ -133,15 +134,6 @@ def _ask_name(teller: Teller, entity: Entity, register: int, question: str, clai
     return Asked(question, entity.name, named)
 
 
-def _whether(subject: str, plural: bool, phrase: str, rest: str = "") -> str:
-    """A yes/no question for a verb phrase: "is the cup left of the bed", "is it true that the man holds the cup"."""
-    verb = english.finite(phrase, plural)
-    be = english.be(plural)
-    if verb.startswith(f"{be} "):
-        return f"{be} {subject} {verb.removeprefix(f'{be} ')} {rest}".rstrip()
-    return f"is it true that {subject} {verb} {rest}".rstrip()
-
-
 def _ask_value(teller: Teller, hop: Hop) -> Asked:
     if any(h.kind == "REFERENCE" and h.expanded == hop.source.id for h in teller.walk.hops):
         raise Unclear("trivial")  # what an object is like seldom changes, so the other clip tells it as well
@@ -149,13 +141,10 @@ def _ask_value(teller: Teller, hop: Hop) -> Asked:
     teller.op({"op": "value", "of": owner.register, "type": hop.type})
     told = f"the {english.tidy(hop.type)} of {teller.name(hop.source)} is {hop.value}"
     teller.line(f"{teller.in_clip(hop.source.clip)}, {told}")
-    type, long = english.tidy(hop.type), len(owner.text.split()) > _LONG
-
-    def claim(value: str) -> str:
-        return f"is {value} the {type} of {owner.text}" if long else f"is the {type} of {owner.text} {value}"
-
-    question = teller.say(*english.ask_attribute(hop.type, owner.text, owner.plural))
-    return Asked(question, hop.value, claim)
+    ways = english.ask_attribute(hop.type, owner.text, owner.plural)
+    question = teller.say(*ways[: -1 if owner.is_long else None])
+    subject = f"the {english.tidy(hop.type)} of {owner.text}"
+    return Asked(question, hop.value, lambda value: english.whether(subject, False, f"is {value}", long=owner.is_long))
 
 
 def _ask_owner(teller: Teller, hop: Hop) -> Asked:
@@ -179,7 +168,11 @@ def _ask_subject(teller: Teller, hop: Hop) -> Asked:
     verb = english.finite(hop.predicate, teller.plural(hop.source))
     question = teller.say(f"which {noun} {verb} {other.text}", f"which is the {noun} that {verb} {other.text}")
     return _ask_name(
-        teller, hop.source, register, question, lambda name, plural: _whether(name, plural, hop.predicate, other.text)
+        teller,
+        hop.source,
+        register,
+        question,
+        lambda name, plural: english.whether(name, plural, hop.predicate, other.text),
     )
 
 
@@ -190,9 +183,11 @@ def _ask_object(teller: Teller, hop: Hop) -> Asked:
     register = related(teller, asked, hop, subject)
     verb = english.finite(hop.predicate, subject.plural)
     question = teller.say(f"{subject.text} {verb} which {noun}", f"which is the {noun} that {subject.text} {verb}")
-    return _ask_name(
-        teller, asked, register, question, lambda name, _: _whether(subject.text, subject.plural, hop.predicate, name)
-    )
+
+    def claim(name: str, _: bool) -> str:
+        return english.whether(subject.text, subject.plural, hop.predicate, name, long=subject.is_long)
+
+    return _ask_name(teller, asked, register, question, claim)
 
 
 def _ask_predicate(teller: Teller, hop: Hop) -> Asked:
@@ -209,7 +204,11 @@ def _ask_predicate(teller: Teller, hop: Hop) -> Asked:
         f"what is the relation of {first.text} to {second.text}",
         f"how {english.be(first.plural)} {first.text} related to {second.text}",
     )
-    return Asked(question, hop.predicate, lambda p: _whether(first.text, first.plural, p, second.text))
+
+    def claim(predicate: str) -> str:
+        return english.whether(first.text, first.plural, predicate, second.text, long=first.is_long)
+
+    return Asked(question, hop.predicate, claim)
 
 
 def _ask_action(teller: Teller, hop: Hop) -> Asked:
@@ -217,14 +216,13 @@ def _ask_action(teller: Teller, hop: Hop) -> Asked:
     teller.op({"op": "action", "of": actor.register})
     plural = english.is_plural(hop.source.category)
     teller.line(f"{teller.in_clip(hop.source.clip)}, {teller.name(hop.source)} {english.finite(hop.deed, plural)}")
-    question = teller.say(
-        f"what {english.be(actor.plural)} {actor.text} doing",
+    ways = (
         f"what is the action of {actor.text}",
+        f"what {english.be(actor.plural)} {actor.text} doing",
         f"what {'do' if actor.plural else 'does'} {actor.text} do",
     )
-    if len(actor.text.split()) > _LONG:
-        question = f"what is the action of {actor.text}"
-    return Asked(question, hop.deed, lambda deed: _whether(actor.text, actor.plural, deed))
+    question = teller.say(*ways[: 1 if actor.is_long else None])
+    return Asked(question, hop.deed, lambda deed: english.whether(actor.text, actor.plural, deed, long=actor.is_long))
 
 
 def _ask_actor(teller: Teller, hop: Hop) -> Asked:
@@ -233,7 +231,7 @@ def _ask_actor(teller: Teller, hop: Hop) -> Asked:
     verb = english.finite(hop.deed, teller.plural(hop.source))
     question = teller.say(f"which {noun} {verb} {words}", f"which is the {noun} that {verb} {words}")
     return _ask_name(
-        teller, hop.source, register, question, lambda name, plural: _whether(name, plural, hop.deed, words)
+        teller, hop.source, register, question, lambda name, plural: english.whether(name, plural, hop.deed, words)
     )
 
 
@@ -260,12 +258,12 @@ def _ask_same(teller: Teller, hop: Hop, asked: Entity) -> Asked:
     question = teller.say(
         f"which {noun} {words} {identity} {known.text}", f"which is the {noun} {words} that {identity} {known.text}"
     )
-    verb, rest = english.same_as(known.plural).split(" ", 1)
 
     def claim(name: str) -> str:
         if teller.setting.clip(asked.clip).names.count(name) != 1:
             raise Unclear("ambiguous")
-        return f"{verb} {known.text} {rest} {english.the(name)} {words}"
+        found = f"{english.the(name)} {words}"
+        return english.whether(known.text, known.plural, english.same_as(known.plural), found, long=known.is_long)
 
     return Asked(question, asked.name, claim)
 
@@ -273,16 +271,25 @@ def _ask_same(teller: Teller, hop: Hop, asked: Entity) -> Asked:
 def _ask_clip(teller: Teller, hop: Hop, asked: Entity) -> Asked:
     if len(teller.setting.clips) < 3:
         raise Unclear("trivial")
-    known = hop.other(asked.id)
+    known, teller.elsewhere = hop.other(asked.id), True
     mention = teller.mention(known)
     teller.require_one_crossing(known)
     teller.op({"op": "other_clip", "of": mention.register})
-    reappears(teller, known, asked)
-    question = teller.say(
-        f"which other clip shows {mention.text}",
-        f"in which other clip {english.be(mention.plural)} {mention.text} seen",
+    plural = english.is_plural(known.category)
+    teller.line(
+        f"{teller.name(known)} {teller.in_clip(known.clip)} {english.be(plural)} also seen {teller.in_clip(asked.clip)} "
+        "and in no other clip"
     )
-    return Asked(question, english.clip_name(asked.clip), lambda clip: f"is {mention.text} shown in the {clip} as well")
+    do, appear = ("do", "appear") if mention.plural else ("does", "appears")
+    ways = (f"which other clip shows {mention.text}", f"in which other clip {do} {mention.text} appear")
+    question = teller.say(*ways[: 1 if mention.is_long else None])
+
+    def claim(clip: str) -> str:
+        if mention.is_long:
+            return f"is it true that {mention.text} also {appear} in the {clip}"
+        return f"{do} {mention.text} also appear in the {clip}"
+
+    return Asked(question, english.clip_name(asked.clip), claim)
 
 
 _ASK: dict[Slot, Callable[[Teller, Hop], Asked]] = {

@@ -145,15 +145,30 @@ def has_attribute(type: str, value: str, plural: bool) -> str:
 
 
 def ask_attribute(type: str, mention: str, plural: bool) -> tuple[str, ...]:
-    """The question for one attribute in several words: "what size is the circle", "what is the mood of the man"."""
+    """The question for one attribute in several words, the last of which have a verb behind the mention.
+
+    "What size is the circle", "what is the mood of the man", "what mood does the man have".
+    """
     of, direct = f"what is the {tidy(type)} of {mention}", f"what {tidy(type)} {be(plural)} {mention}"
-    having = f"which {tidy(type)} {'do' if plural else 'does'} {mention} have"
+    having = f"what {tidy(type)} {'do' if plural else 'does'} {mention} have"
     return (direct, of, having) if type.lower() in _ASKED_DIRECTLY else (of, having)
 
 
 def deed(predicate: str, target: str) -> str:
     """A motion with what it acts upon, if anything: "jumping on the bed"."""
     return f"{tidy(predicate)} {the(target)}" if tidy(target) else tidy(predicate)
+
+
+def whether(subject: str, plural: bool, phrase: str, rest: str = "", *, long: bool = False) -> str:
+    """A yes/no question for a verb phrase: "is the cup left of the bed", "is it true that the man holds the cup".
+
+    A long subject comes before its verb, since "is the cup left of the bed left of the man" has to be read twice.
+    """
+    verb = finite(phrase, plural)
+    copula = be(plural)
+    if verb.startswith(f"{copula} ") and not long:
+        return f"{copula} {subject} {verb.removeprefix(f'{copula} ')} {rest}".rstrip()
+    return f"is it true that {subject} {verb} {rest}".rstrip()
 
 
 def same_as(plural: bool) -> str:

@@ -107,7 +107,7 @@ class Chooser:
             found = [english.clip_name(c.index) for c in setting.clips]
             self.rng.shuffle(found)
         else:
-            found = [*draft.rivals, *self._near(draft, setting), *self._far(pool_of(draft.topic))]
+            found = [*draft.rivals, *self._near(draft, setting), *self._far(draft)]
         asked = frozenset(english.words(draft.qra.question))
         answer = english.content_words(draft.qra.answer)
         return [v for v in dict.fromkeys(found) if _is_another(english.content_words(v), answer, asked)]
@@ -115,16 +115,23 @@ class Chooser:
     def _near(self, draft: Draft, setting: Setting) -> list[str]:
         pool = pool_of(draft.topic)
         if pool == _NAMES:
-            found = sorted({name for clip in setting.clips if clip.index == draft.clip for name in clip.names})
+            names = {name for clip in setting.clips if clip.index == draft.clip for name in clip.names}
+            found = sorted(name for name in names if _is_called(name, draft.nouns))
         else:
             found = sorted(self._local.get(setting.run_id, {}).get(pool, {}))
         self.rng.shuffle(found)
         return found
 
-    def _far(self, pool: Topic) -> list[str]:
-        counted = self._everywhere.get(pool, Counter[str]())
+    def _far(self, draft: Draft) -> list[str]:
+        known = self._everywhere.get(pool_of(draft.topic), Counter[str]())
+        counted = {value: times for value, times in known.items() if _is_called(value, draft.nouns)}
         frequent = sorted(counted, key=lambda value: (-counted[value], value))[:_FREQUENT]
         return frequent + self.rng.sample(sorted(counted), min(_BY_CHANCE, len(counted)))
+
+
+def _is_called(name: str, nouns: frozenset[str]) -> bool:
+    """Whether a question for one of these nouns could have the answer: who asks for a circle rules out squares by that word."""
+    return not nouns or any(f" {name}".endswith(f" {noun}") for noun in nouns)
 
 
 def _is_another(value: frozenset[str], answer: frozenset[str], asked: frozenset[str]) -> bool:

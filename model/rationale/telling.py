@@ -12,6 +12,7 @@ from model.rationale.program import Op
 from model.rationale.scopes import SCOPE, Context, Unclear
 from model.rationale.walk import EdgeKind, Entity, Hop, Setting, Slot, Walk
 
+LONG = 8  # words of a mention after which the verb should not be kept waiting
 ONE_TOPIC: dict[Slot, Slot] = {"other_object": "same_object", "other_value": "same_value"}  # slots in the same words
 
 
@@ -36,6 +37,10 @@ class Mention:
     register: int
     plural: bool
 
+    @property
+    def is_long(self) -> bool:
+        return len(self.text.split()) > LONG
+
 
 @dataclass(slots=True)
 class Teller:
@@ -51,8 +56,10 @@ class Teller:
     lines: list[str] = field(default_factory=list)
     searched: bool = False
     front: str = ""  # the temporal context, where it holds for the whole question
+    elsewhere: bool = False  # whether the question is for other clips than those of its mentions
     unsaid: frozenset[int] = frozenset()  # clips that the question must not name, so that they have to be found
     template: str = ""  # which words of ours the question is made of
+    nouns: frozenset[str] = frozenset()  # what the question calls its answer, where that leaves others out
     _clips: dict[tuple[int, bool], tuple[int, str]] = field(default_factory=dict)
 
     def op(self, op: Op, entity: str = "") -> int:
@@ -88,6 +95,11 @@ class Teller:
         """The word for an entity whose name must not be told."""
         return english.tidy(entity.category) if entity.id in self.narrow else "object"
 
+    def ask_for(self, *entities: Entity) -> None:
+        """One of these is the answer: where all are called by their categories, other objects can't be it."""
+        if all(entity.id in self.narrow for entity in entities):
+            self.nouns = frozenset(english.tidy(entity.category) for entity in entities)
+
     def category(self, entity: Entity) -> str:
         return entity.category if entity.id in self.narrow else ""
 
@@ -110,6 +122,8 @@ class Teller:
             register, words = SCOPE[context](self, clip)
             if context != "ordinal":
                 self.front, words = ("", f"seen {words}") if self.crossing else (words, "")
+            elif self.elsewhere and anchor and words:
+                words = f"seen {words}"  # no clip shows "the cup in the first clip" but the first
             self._clips[key] = register, words
         return self._clips[key]
 

@@ -25,7 +25,7 @@ def _clip_of(teller: Teller, entity: Entity) -> tuple[int, str]:
         return teller.op({"op": "clip_of", "of": mention.register}), f"the clip that shows {mention.text}"
     if len(teller.setting.clips) < 3:
         raise Unclear("trivial")
-    known = through.other(entity.id)
+    known, teller.elsewhere = through.other(entity.id), True
     mention = teller.mention(known)
     reappears(teller, known, entity)
     return teller.op({"op": "clip_other", "of": mention.register}), f"the other clip that shows {mention.text}"
@@ -118,6 +118,7 @@ def _compared(teller: Teller, hop: Hop) -> tuple[tuple[Entity, Mention], tuple[E
 
 def _ask_sooner(teller: Teller, hop: Hop) -> Asked:
     (one, here), (two, there) = _compared(teller, hop)
+    teller.ask_for(one, two)
     end = teller.walk.asked
     wanted, other = sorted((one, two), key=lambda e: e.clip, reverse=end == "last")
     teller.op({"op": "sooner", "of": here.register, "to": there.register, "end": end})
@@ -129,13 +130,16 @@ def _ask_sooner(teller: Teller, hop: Hop) -> Asked:
 
     def claim(name: str) -> str:
         mine, yours = (here, there) if name == one.name else (there, here)
-        return f"{english.be(mine.plural)} {mine.text} seen {_SOONER[end]} {yours.text}"
+        be = english.be(mine.plural)
+        seen = f"{be} seen {_SOONER[end]}"
+        return english.whether(mine.text, mine.plural, seen, yours.text, long=mine.is_long)
 
     return Asked(question, wanted.name, claim, (other.name,))
 
 
 def _ask_acts_longer(teller: Teller, hop: Hop) -> Asked:
     (one, here), (two, there) = _compared(teller, hop)
+    teller.ask_for(one, two)
     teller.op({"op": "acts_longer", "of": here.register, "to": there.register})
     seconds = {hop.source.id: float(hop.value), hop.other(hop.source.id).id: float(hop.other_value)}
     wanted, other = sorted((one, two), key=lambda e: seconds[e.id], reverse=True)
@@ -199,9 +203,8 @@ def _ask_same_object(teller: Teller, hop: Hop) -> Asked:
 
     def claim(said: str) -> str:
         if said == "different":
-            return f"are {both} different objects"
-        verb, rest = english.same_as(here.plural).split(" ", 1)
-        return f"{verb} {here.text} {rest} {there.text}"
+            return english.whether(both, True, "are different objects", long=here.is_long and there.is_long)
+        return english.whether(here.text, here.plural, english.same_as(here.plural), there.text, long=here.is_long)
 
     return Asked(question, answer, claim, ("different" if same else "same",))
 
@@ -220,7 +223,7 @@ def _ask_same_value(teller: Teller, hop: Hop) -> Asked:
     teller.op({"op": "same_value", "of": here.register, "to": there.register, "type": hop.type})
     same = hop.value == hop.other_value
     answer = "same" if same else "different"
-    rest = f"so the {type} is {answer}"
+    rest = f"so the {english.plural(type)} are {'the same' if same else 'different'}"
     teller.line(
         f"the {type} of {teller.name(one)} {teller.in_clip(one.clip)} is {values[one.id]} and that of {teller.name(two)} "
         f"{teller.in_clip(two.clip)} is {values[two.id]}, {rest}"
@@ -233,7 +236,8 @@ def _ask_same_value(teller: Teller, hop: Hop) -> Asked:
     )
 
     def claim(said: str) -> str:
-        return f"do {both} have {'the same ' + type if said == 'same' else 'different ' + types}"
+        have = f"have {'the same ' + type if said == 'same' else 'different ' + types}"
+        return f"is it true that {both} {have}" if here.is_long and there.is_long else f"do {both} {have}"
 
     return Asked(question, answer, claim, ("different" if same else "same",))
 
@@ -243,6 +247,7 @@ def _ask_end(teller: Teller, hop: Hop) -> Asked:
     if len(teller.setting.clips) < 3:
         raise Unclear("trivial")
     first = teller.walk.asked == "first_clip"
+    teller.elsewhere = True
     known, found = (hop.other(hop.source.id), hop.source) if first else (hop.source, hop.other(hop.source.id))
     mention = teller.mention(known)
     teller.require_one_crossing(known)
@@ -254,7 +259,7 @@ def _ask_end(teller: Teller, hop: Hop) -> Asked:
     )
     question = teller.say(
         f"which is the {superlative} clip that shows {mention.text}",
-        f"what is the {superlative} clip in which {mention.text} {english.be(mention.plural)} seen",
+        f"which clip is the {superlative} to show {mention.text}",
     )
     name = english.clip_name(found.clip)
     return Asked(question, name, lambda clip: f"is the {clip} the {superlative} one that shows {mention.text}")

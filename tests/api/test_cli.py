@@ -4,10 +4,15 @@ import json
 import os
 import subprocess
 import sys
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
+import httpx
 import pytest
 
+from api.client import Client, ServiceError
 from tests.api.conftest import Server
 
 
@@ -49,3 +54,20 @@ def test_worlds_are_rendered_with_their_truth(tmp_path: Path) -> None:
     done = stsg("world", "render", str(tmp_path), "--count", "2", "--json")
     made = json.loads(done.stdout)
     assert len(made) == 2 and all(Path(m["file"]).is_file() and Path(m["truth"]).is_file() for m in made)
+
+
+def test_a_file_that_has_to_be_built_is_waited_for() -> None:
+    class Slow(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:  # the name that http.server calls
+            time.sleep(1)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"built")
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as slow, Client(f"http://127.0.0.1:{slow.server_port}") as client:
+        Thread(target=slow.serve_forever, daemon=True).start()
+        client._http.timeout = httpx.Timeout(0.2)  # a minute would make a long test
+        assert b"".join(client.blocks("/file")) == b"built"
+        with pytest.raises(ServiceError):
+            client.get("/file")
+        slow.shutdown()

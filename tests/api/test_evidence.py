@@ -16,8 +16,9 @@ from neo4j import Driver
 from api.neo4j.pages import path_link
 from graphdb import graphs, jobs
 from graphdb.connection import write
-from graphdb.qra import Mix, make_qra
+from graphdb.qra import make_qra
 from model.rationale.evaluate import Evaluator
+from model.rationale.mix import Mix
 from model.rationale.qra import FORMS, Family
 from model.rationale.verify import verify
 from model.stsg import Attribute, Event, Motion, ObjectNode, Reference, Relation, SceneGraph

@@ -6,7 +6,8 @@ import pytest
 from neo4j import Driver
 
 from graphdb import graphs, videos
-from graphdb.qra import Mix, make_qra
+from graphdb.qra import make_qra
+from model.rationale.mix import Mix
 from model.rationale.qra import Family
 from model.stsg import Clip
 from trainer.benchmarks.gold import star

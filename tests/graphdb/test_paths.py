@@ -9,8 +9,12 @@ import pytest
 from neo4j import Driver
 from scipy.stats import chisquare
 
+from graphdb import graphs, paths, programs
+from graphdb.connection import read
 from graphdb.cypher import cypher
 from graphdb.paths import load_settings, sample_walks
+from graphdb.qra import make_qra
+from model.rationale.mix import Mix
 from model.rationale.walk import EDGE_KINDS, EdgeKind, Walk
 from model.stsg import SceneGraph
 from tests.graphdb.rationale_graphs import SMALL, stored
@@ -191,6 +195,34 @@ def _slots(edge: Key) -> list[tuple[str, tuple[str, ...]]]:
     return [("here", (target,)), ("there", (source,)), ("here_clip", (target,)), ("there_clip", (source,))]
 
 
+def test_no_part_of_making_questions_costs_more_in_a_larger_database(
+    small: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Walks, what is known of their graph, programs: each statement, told by what it touches and not by a clock."""
+
+    def hits() -> Counter[str]:
+        seen = Counter[str]()
+
+        def counted(driver: Driver, query: str, **parameters: Any) -> list[dict[str, Any]]:
+            seen[query] += _touched(driver, query, parameters)
+            return read(driver, query, **parameters)
+
+        for module in (paths, programs, graphs):
+            monkeypatch.setattr(module, "read", counted)
+        list(make_qra(small, ["run_world_a"], Mix({1: 20, 3: 20}), seed=5))
+        for row in (*graphs.export_rows(small, "run_world_a"), *graphs.load_clips(small, "run_world_a")):
+            assert row
+        graphs.counts(small, "run_world_a")
+        monkeypatch.undo()
+        return seen
+
+    before = hits()
+    with stored(small, {f"run_other_{i}": SMALL for i in range(40)}):
+        after = hits()
+    assert before.keys() == after.keys() and len(before) > 20
+    assert [(query, before[query], n) for query, n in after.items() if n > 1.3 * before[query] + 20] == []
+
+
 def _database_hits(driver: Driver) -> int:
     groups = [{"kinds": ["RELATION"], "growing": True, "draws": [[0, 0.3]]}]
     start = {"graphs": [{"graph_id": "run_paths", "groups": groups}]}
@@ -200,7 +232,12 @@ def _database_hits(driver: Driver) -> int:
 
 
 def _profiled(driver: Driver, name: str, parameters: dict[str, Any]) -> int:
-    text = cypher(name).replace("CYPHER 25", "CYPHER 25 PROFILE", 1)
+    return _touched(driver, cypher(name), parameters)
+
+
+def _touched(driver: Driver, query: str, parameters: dict[str, Any]) -> int:
+    """How often a statement looks into the database."""
+    text = "CYPHER 25 PROFILE " + query.replace("CYPHER 25", "", 1)
     plans = [driver.execute_query(text, parameters).summary.profile]
     hits = 0
     while plans:

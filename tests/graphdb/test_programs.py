@@ -1,15 +1,17 @@
 """Programs on the stored graph (STEP Sec. 3.2): one answer or a reason, as a plain reading of the graph gives it."""
 
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 from neo4j import Driver
 
 from graphdb.evidence import path_edges
 from graphdb.programs import run_program, run_programs
-from graphdb.qra import Mix, QraReport, make_qra
+from graphdb.qra import QraReport, make_qra
 from model.rationale.evaluate import evaluate
+from model.rationale.mix import Mix
 from model.rationale.program import Op, Outcome, Program
 from model.rationale.qra import FAMILIES, FORMS
 from tests.graphdb.rationale_graphs import SMALL, scene_with_times, stored
@@ -161,9 +163,29 @@ def test_the_mix_is_met(driver: Driver, worlds: dict[str, int]) -> None:
     assert report.by(1) == pytest.approx({"attribute": 75, "relation": 225}, abs=6)
     assert report.by(2) == pytest.approx({"open": 225, "choice": 75}, abs=6)
     assert report.by(0) == {1: 100, 3: 200} and set(report.temporal) == {0}
+    assert report.to_dict()["missing"] == {"steps": {}, "families": {}, "forms": {}}
     two_answers = Mix({1: 20, 2: 20}, families={"sameness": 1}, forms={"open": 1})
     told = Counter(q.answer for q in make_qra(driver, list(worlds), two_answers, seed=2))
     assert told.total() == 40 and abs(told["same"] - told["different"]) <= 4
+
+
+def test_families_forms_and_answers_are_met_where_graphs_allow(driver: Driver, worlds: dict[str, int]) -> None:
+    """Also where a family has not every form: what one form lacks, the family's others give."""
+    report = QraReport()
+    mix = Mix({1: 90, 2: 90, 3: 90}, families=dict.fromkeys(("attribute", "relation", "order", "sameness"), 1.0))
+    samples = list(make_qra(driver, list(worlds), mix, seed=3, report=report))
+    assert report.by(0) == mix.steps
+    shares = Counter((q.steps, q.family) for q in samples)
+    assert all(abs(shares[cell] - count) <= 1 for cell, count in mix.wanted().items()), shares
+    told = Counter(q.answer for q in samples if q.form == "yes_no")
+    assert abs(told["yes"] - told["no"]) <= len(mix.families), "as many of each in every family"
+    assert not [q for q in samples if q.form == "choice" and not _fit(q.question, q.options)]
+
+
+def _fit(question: str, options: Sequence[str]) -> bool:
+    """Whether the noun of a question leaves all of its options."""
+    noun = re.match(r"(?:.*, )?[wW]hich (?:is the )?(\w+)", question.split(":")[0])
+    return noun is None or noun[1] in ("object", "clip") or all(option.endswith(noun[1]) for option in options)
 
 
 def test_the_same_request_gives_the_same_bytes(driver: Driver, worlds: dict[str, int]) -> None:
@@ -187,6 +209,8 @@ def test_a_shortage_is_reported_not_filled_up(small: Driver) -> None:
     )
     told = report.to_dict()
     assert told["wanted"] == {"1": 500, "9": 3}
+    short = {"1": 500 - len(samples), "9": 3}
+    assert told["missing"]["steps"] == short and told["missing"]["families"] == {"attribute": short}
     assert 0 < told["by_steps"]["1"] == len(samples) < 500
     assert {"ambiguous", "duplicate", "stuck", "leaks_answer"} <= set(told["rejected"])
 

@@ -4,12 +4,14 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from random import Random
 
 import pytest
 
 from model.rationale import english
 from model.rationale.compose import compose
 from model.rationale.evaluate import evaluate
+from model.rationale.forms import Chooser
 from model.rationale.program import Op
 from model.rationale.scopes import Context, Unclear
 from model.rationale.walk import ClipFacts, Entity, Hop, Setting, Walk
@@ -112,7 +114,7 @@ def test_a_path_over_clips_with_a_temporal_context_solves_from_the_inside_out() 
     ("path", "context", "question", "answer"),
     [
         (walk("action", replace(BLUE_MOVES, expanded="")), "ordinal",
-         "What is the blue square in the first clip doing?", "moving up"),
+         "What is the action of the blue square in the first clip?", "moving up"),
         (walk("actor", replace(BLUE_MOVES, expanded="")), "range",
          "Between 0.2 and 1.8 seconds, which object is moving up?", "blue square"),
         (walk("owner", hop("ATTRIBUTE", RED, type="size", value="large")), "event",
@@ -124,7 +126,7 @@ def test_a_path_over_clips_with_a_temporal_context_solves_from_the_inside_out() 
         (walk("predicate", GREEN_ABOVE_RED), "ordinal",
          "What is the relation of the green circle to the red circle in the first clip?", "above"),
         (walk("there_clip", replace(RED_IS_RED, expanded="")), "ordinal",
-         "Which other clip shows the red circle in the first clip?", "second clip"),
+         "Which other clip shows the red circle seen in the first clip?", "second clip"),
         (walk("here", replace(RED_IS_RED, expanded=""), replace(RED_IS_RED, kind="ATTRIBUTE", source=entity(RED_AGAIN),
          target=None, type="size", value="large", expanded=RED_AGAIN.id)), "ordinal",
          "Which object in the first clip is the same object as the large object in the second clip?", "red circle"),
@@ -136,6 +138,40 @@ def test_every_family_asks_and_is_answered(path: Walk, context: Context, questio
     assert answer in qra.rationale[-1]
     assert len(qra.rationale) == qra.steps
     assert evaluate(qra.program, GRAPH).answer == answer
+
+
+def test_no_verb_is_kept_waiting_behind_a_long_mention() -> None:
+    short = compose(walk("value", SIZE_OF_CUP), SETTING, phrasing=2)
+    assert short.qra.question == "What size does the white cup in the second clip have?"
+    assert short.claim("large") == "Is the size of the white cup in the second clip large?"
+    long = compose(walk("value", SIZE_OF_CUP, CUP_LEFT_OF_RED, RED_IS_RED), SETTING, phrasing=2)
+    cup = "the object left of the object in the second clip that is the same object as the red circle in the first clip"
+    assert long.qra.question == f"What size is {cup}?"
+    assert long.claim("large") == f"Is it true that the size of {cup} is large?"
+
+
+def test_options_are_what_the_question_asks_for() -> None:
+    """Who asks which circle it is has said that it is no square."""
+    names = {"green circle": 3, "white cup": 9, "blue square": 8, "yellow circle": 1}
+    path = walk("subject", hop("RELATION", RED, BLUE, predicate="left of"))
+    any_object, circle = (compose(path, SETTING, narrow=narrow) for narrow in (frozenset[str](), frozenset((RED.id,))))
+    assert circle.qra.question == "Which circle is left of the blue square in the first clip?"
+    for seed in range(5):
+        chooser = Chooser(Random(seed))
+        chooser.know({"run_1": {("name",): names}})
+        assert sorted(chooser.options(circle, SETTING, 3)) == ["green circle", "red circle", "yellow circle"]
+        with pytest.raises(Unclear, match="no_distractor"):
+            chooser.options(circle, SETTING, 4)
+        assert "white cup" in chooser.options(any_object, SETTING, 4)
+
+
+def test_what_is_compared_is_said_in_a_sentence() -> None:
+    pair = hop("PAIR", RED, CUP, type="size", value="large", other_value="small")
+    qra = compose(walk("other_value", pair), SETTING).qra
+    assert qra.answer == "different" and evaluate(qra.program, GRAPH).answer == "different"
+    assert qra.rationale[-1].endswith(", so the sizes are different.")
+    again = hop("PAIR", RED, RED_AGAIN, type="size", value="large", other_value="large")
+    assert compose(walk("same_value", again), SETTING).qra.rationale[-1].endswith(", so the sizes are the same.")
 
 
 @pytest.mark.parametrize(
