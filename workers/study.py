@@ -22,8 +22,9 @@ from graphdb import graphs as stored
 from graphdb import schema, videos
 from graphdb.connection import Driver, connect
 from graphdb.local import LocalNeo4j, free_port
-from graphdb.qra import Mix, apportion, make_qra
+from graphdb.qra import make_qra
 from model.induction.pipeline import InductionOptions
+from model.rationale.mix import Mix, apportion
 from trainer.study import graphs
 from trainer.study.plan import Ask, Cell, Plan, Source, digest
 from trainer.tuning.spec import TuningSpec
