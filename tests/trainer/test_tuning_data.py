@@ -138,3 +138,5 @@ def test_recipes_are_the_papers() -> None:
     for wrong in (lambda: recipes.instruct_rows(rows, 200, 0), lambda: recipes.step_mix(rows, {2: 1.0}, 61, 0)):
         with pytest.raises(TuningError, match=r"and there are"):
             wrong()
+    with pytest.raises(TuningError, match=r"rows of 3 steps, and there are none"):
+        recipes.step_mix_sweep(recipes.step(TINY), [row for row in rows if row["steps"] < 3])

@@ -1,6 +1,7 @@
 """The loss is the paper's (STEP Sec. 3.2), however a step is cut up and whether or not rows share their prefixes."""
 
 import json
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from datasets import Dataset, Image, List
 from PIL import Image as Pillow
 from trl import SFTConfig, SFTTrainer
 
+import trainer.tuning.sft as sft
 from model.backends.hf import HuggingFaceVideoLLM
 from model.rationale.formats import instructed, to_rows
 from model.video_llm import Request
@@ -52,6 +54,8 @@ def part_losses(trainer: RationaleTrainer, *, shared: bool) -> Any:
 
 def test_the_loss_is_the_formula_of_the_paper_by_hand(tmp_path: Path, bases: dict[str, str]) -> None:
     folder = make_folder(tmp_path / "f", 3, base=bases["Qwen3-VL"], batch=3, lambda_rationale=0.7)
+    first, *others = read_lines(folder / "train.jsonl")
+    write_rows(folder / "train.jsonl", [first | {"rationale": []}, *others])  # counts in N, and adds no L_rationale
     trainer = build(folder)
     found, _ = part_losses(trainer, shared=trainer.shared)
     processor, network, spec = trainer.tuned.processor, trainer.tuned.network.eval(), trainer.spec
@@ -72,7 +76,7 @@ def test_the_loss_is_the_formula_of_the_paper_by_hand(tmp_path: Path, bases: dic
         return -logits.log_softmax(-1)[range(len(said)), said].mean()
 
     answers = [nll(s, spec.instruction_answer, s.answer) for s in trainer.samples]
-    rationales = [nll(s, spec.instruction_rationale, s.rationale) for s in trainer.samples]
+    rationales = [nll(s, spec.instruction_rationale, s.rationale) for s in trainer.samples[1:]]
     assert float(found.answer) == pytest.approx(float(sum(answers)) / 3, rel=1e-5)
     assert float(found.rationale) == pytest.approx(float(sum(rationales)) / 3, rel=1e-5)
     assert float(found.total) == pytest.approx(float(sum(answers) + 0.7 * sum(rationales)) / 3, rel=1e-5)
@@ -135,6 +139,43 @@ def test_a_step_is_the_same_in_one_part_and_in_eight(tmp_path: Path, bases: dict
     for kind in ("loss", "loss_answer", "loss_rationale"):
         assert one[0][kind] == pytest.approx(eight[0][kind], rel=1e-6)
         assert [r[kind] for r in one] == pytest.approx([r[kind] for r in eight], rel=1e-4)
+    norms = [[r["gradient_norm"] for r in rows] for rows in (one, eight)]  # AdamW hides a wrong scale from all losses
+    assert norms[0] == pytest.approx(norms[1], rel=1e-3)
+
+
+class OnTwoDevices(SFTConfig):  # type: ignore[misc]
+    """On a machine with two GPUs, where transformers would give each as many samples as the step has."""
+
+    @cached_property
+    def _setup_devices(self) -> torch.device:
+        device: torch.device = super()._setup_devices
+        self._n_gpu = 2
+        return device
+
+
+def test_a_process_takes_one_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sft, "SFTConfig", OnTwoDevices)
+    trainer = build(make_folder(tmp_path / "f", 4, batch=4))
+    assert isinstance(trainer.args, OnTwoDevices) and trainer.args.train_batch_size == 4
+    trainer.train()
+    assert len(losses(tmp_path / "f")) == 2
+
+
+def test_frames_are_as_many_and_as_large_as_is_wanted(tmp_path: Path, bases: dict[str, str]) -> None:
+    def shown(**spec: Any) -> tuple[RationaleTrainer, int]:
+        trainer = build(make_folder(tmp_path / str(spec), 1, base=bases["Qwen3-VL"], batch=1, **spec))
+        [prompt, _] = trainer.encoder.encode(trainer.samples[0]).prompts
+        return trainer, prompt.ids.count(trainer.tuned.processor.image_token_id)
+
+    (trainer, large), (_, small), (_, one) = (
+        shown(frames=4, size=112),
+        shown(frames=4, size=56),
+        shown(frames=1, size=56),
+    )
+    assert (large, small) == (4 * small, 4 * one) and one > 0
+    trainer.train()
+    told = json.loads((trainer.journal.folder / "checkpoints" / "step-000002" / "stsg.json").read_text())
+    assert told["side"] == 112  # whoever asks the model afterwards shows it what it was trained on
 
 
 def test_the_loss_falls_as_it_always_did(tmp_path: Path, bases: dict[str, str]) -> None:
@@ -196,6 +237,7 @@ def test_adapters_train_merge_and_load_as_an_ordinary_checkpoint(tmp_path: Path)
     trainer = build(folder)
     before = state(trainer)
     trainer.train()
+    assert any(getattr(m, "gradient_checkpointing", False) for m in trainer.tuned.network.modules())
     after = state(trainer)
     changed = {n for n in before if not torch.equal(before[n], after[n])}
     assert changed and all("lora_" in name for name in changed)

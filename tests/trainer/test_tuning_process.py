@@ -105,6 +105,44 @@ def train_on_little_disk(folder: Path) -> None:
     train(folder)
 
 
+def test_stopped_within_a_step_it_goes_on_as_if_that_step_had_not_begun(tmp_path: Path) -> None:
+    """Dropout of the part that was thrown away has been drawn by then."""
+    spec = DISTURBED | {"lora": {"rank": 2, "dropout": 0.3}}
+    whole, stopped = make_folder(tmp_path / "whole", **spec), make_folder(tmp_path / "stopped", **spec)
+    assert done(start(whole)) == 0
+    assert done(start(stopped, train_until_the_fourth_step_is_half_done)) == 0
+    assert (result(stopped)["state"], result(stopped)["step"]) == ("interrupted", 3)
+    assert done(start(stopped)) == 0
+    assert weights(stopped / "model") == weights(whole / "model")
+
+
+def train_until_the_fourth_step_is_half_done(folder: Path) -> None:
+    step_losses, calls = sft.step_losses, iter(range(100))
+
+    def told_to_stop(*given: Any, **named: Any) -> Any:
+        if next(calls) == 2 + 3 * 2:  # after both ways of the first sample, and three steps of two parts
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step_losses(*given, **named)
+
+    sft.step_losses = told_to_stop
+    train(folder)
+
+
+def test_only_a_whole_checkpoint_counts(tmp_path: Path) -> None:
+    for step in (1, 2, 3):
+        part = checkpoints.aside(checkpoints.path_of(tmp_path, step))
+        (part / checkpoints.STATE).mkdir()
+        (part / "model.safetensors").write_bytes(b"weights")
+        checkpoints.settle(part, checkpoints.path_of(tmp_path, step))
+    one, two, three = (checkpoints.path_of(tmp_path, step) for step in (1, 2, 3))
+    assert checkpoints.newest(tmp_path) == three
+    (three / "model.safetensors").write_bytes(b"half")
+    assert checkpoints.newest(tmp_path) == two
+    (two / "complete.json").write_text('{"fil')
+    checkpoints.aside(checkpoints.path_of(tmp_path, 4))
+    assert checkpoints.newest(tmp_path) == one
+
+
 def test_a_loss_that_is_no_number_stops_it_at_the_last_good_checkpoint(tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "f")
     assert done(start(folder, train_into_nothing)) == 1
@@ -112,6 +150,30 @@ def test_a_loss_that_is_no_number_stops_it_at_the_last_good_checkpoint(tmp_path:
     assert ended["error"]["code"] == "loss_not_finite" and "step 4" in ended["error"]["detail"]
     assert "learning_rate" in ended["error"]["remedy"] and ended["model"] == "checkpoints/step-000002"
     assert [e["level"] for e in read_lines(folder / "events.jsonl") if e["event"] == "failed"] == ["error"]
+
+
+def test_gradients_that_are_no_numbers_stop_it_too(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path / "f")
+    assert done(start(folder, train_with_broken_gradients)) == 1
+    ended = result(folder)
+    assert (
+        ended["error"]["code"] == "loss_not_finite" and "gradients' norm is nan at step 4" in ended["error"]["detail"]
+    )
+    assert ended["model"] == "checkpoints/step-000002"
+
+
+def train_with_broken_gradients(folder: Path) -> None:
+    """A device whose backward pass gives no numbers from the fourth step on."""
+    step_losses, calls = sft.step_losses, iter(range(100))
+
+    def broken(*given: Any, **named: Any) -> Any:
+        found = step_losses(*given, **named)
+        if next(calls) >= 5:
+            found.total.register_hook(lambda gradient: gradient * torch.nan)
+        return found
+
+    sft.step_losses = broken
+    train(folder)
 
 
 def train_into_nothing(folder: Path) -> None:
@@ -142,6 +204,8 @@ def test_two_processes_give_what_one_gives(tmp_path: Path) -> None:
     assert [done(p) for p in both] == [0, 0] and done(start(one)) == 0
     for kind in ("loss", "loss_answer", "loss_rationale"):
         assert [r[kind] for r in losses(one)] == pytest.approx([r[kind] for r in losses(two)], rel=1e-4)
+    norms = [[r["gradient_norm"] for r in losses(f)] for f in (one, two)]  # AdamW hides a wrong scale from all losses
+    assert norms[0] == pytest.approx(norms[1], rel=1e-3)
     assert [r["step"] for r in losses(two)] == [1, 2, 3]
     told = [[r["validation"] for r in read_lines(f / "metrics.jsonl") if "validation" in r] for f in (one, two)]
     assert told[0] == told[1] != []

@@ -59,8 +59,11 @@ def step_mix_sweep(
         TuningError: a mix wants steps that no row has.
     """
     by_steps = _by_steps(rows)
-    sizes = [int(len(by_steps[steps]) / share) for mix in mixes.values() for steps, share in mix.items() if share > 0]
-    size = min(sizes, default=0)
+    shares = [(steps, share) for mix in mixes.values() for steps, share in mix.items() if share > 0]
+    if none := sorted(steps for steps, _ in shares if not by_steps[steps]):
+        detail = f"The mixes want rows of {none[0]} steps, and there are none."
+        raise TuningError("too_few_rows", "train.jsonl", detail, "Sample such questions too.")
+    size = min(int(len(by_steps[steps]) / share) for steps, share in shares)
     return {name: (spec, step_mix(rows, mix, size, spec.seed)) for name, mix in mixes.items()}
 
 
@@ -78,8 +81,8 @@ def step_mix(rows: Sequence[Row], mix: Mapping[int, float], size: int, seed: int
         k: round(size * b / ends[-1]) - round(size * a / ends[-1]) for k, a, b in zip(mix, ends, ends[1:], strict=False)
     }
     for steps, count in counts.items():
-        if count > len(by_steps[steps]) or size < 1:
-            detail = f"The mix wants {max(count, 1)} rows of {steps} steps, and there are {len(by_steps[steps])}."
+        if count > len(by_steps[steps]):
+            detail = f"The mix wants {count} rows of {steps} steps, and there are {len(by_steps[steps])}."
             raise TuningError("too_few_rows", "train.jsonl", detail, "Sample more such questions, or take another mix.")
     rng = Random(f"{seed}:steps")
     return [row for steps, count in counts.items() for row in rng.sample(by_steps[steps], count)]

@@ -47,6 +47,7 @@ class RationaleTrainer(SFTTrainer):  # type: ignore[misc]
         self.shared, self.due = spec.shared_prefix, False
         self.random_state: tuple[Any, ...] = ()
         self.parts = torch.zeros(3, dtype=torch.float64)  # L_answer, L_rationale and tokens of the step so far
+        self.gradient_norm = 0.0  # of the step, before it is clipped
         total = spec.steps(len(samples))
         self.samples, self._pad = samples, tuned.processor.tokenizer.pad_token_id
         super().__init__(
@@ -119,8 +120,9 @@ class RationaleTrainer(SFTTrainer):  # type: ignore[misc]
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
         norm = super()._get_grad_norm(model, grad_norm=grad_norm)
-        if not np.isfinite(float(norm)):
-            raise self._not_finite(f"The gradients' norm is {norm}")
+        self.gradient_norm = float(norm)
+        if not np.isfinite(self.gradient_norm):
+            raise self._not_finite(f"The gradients' norm is {self.gradient_norm}")
         return norm
 
     def _not_finite(self, what: str) -> TuningError:
@@ -220,6 +222,7 @@ class _Steps(TrainerCallback):  # type: ignore[misc]
                 "loss": answer + trainer.spec.lambda_rationale * rationale,
                 "loss_answer": answer,
                 "loss_rationale": rationale,
+                "gradient_norm": trainer.gradient_norm,
                 "learning_rate": self._rate,
                 "tokens_per_second": tokens / max(now - self._since, 1e-9),
                 "eta_seconds": (now - self._began) / (step - self._first) * (total - step),
@@ -230,7 +233,7 @@ class _Steps(TrainerCallback):  # type: ignore[misc]
 
 def _arguments(spec: TuningSpec, total: int, folder: Path) -> SFTConfig:
     on_device = torch.cuda.is_available()
-    return SFTConfig(
+    given = SFTConfig(
         output_dir=str(folder),
         per_device_train_batch_size=spec.batch // (spec.accumulation * spec.processes),
         gradient_accumulation_steps=spec.accumulation,
@@ -259,6 +262,10 @@ def _arguments(spec: TuningSpec, total: int, folder: Path) -> SFTConfig:
         seed=spec.seed,
         data_seed=spec.seed,
     )
+    given._n_gpu = min(
+        given.n_gpu, 1
+    )  # a process has one device: torch's DataParallel would take the step's samples on each
+    return given
 
 
 def _random() -> tuple[Any, ...]:
