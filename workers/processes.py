@@ -18,7 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-_KEPT = ("STSG_HOME",)  # of our settings: a training needs no password
+from trainer.tuning.journal import write_json
+
+_KEPT = ("STSG_HOME", "STSG_TRUST_REMOTE_CODE")  # the second names bases that may bring code of their own
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class TrainingProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={k: v for k, v in os.environ.items() if not k.startswith("STSG_") or k in _KEPT},
+                env=environment(),
                 start_new_session=True,
                 pass_fds=(lock.fileno(),),
             )
@@ -99,6 +101,11 @@ class TrainingProcess:
         return told if told and str(self.folder) in _command_of(told["pid"]) else None
 
 
+def environment() -> dict[str, str]:
+    """What a training's process gets of this one's environment: none of our settings, for they hold passwords."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("STSG_") or k in _KEPT}
+
+
 def start_time(pid: int) -> int | None:
     """When a process started, in ticks since the machine did: with the id it names one process for ever."""
     try:
@@ -142,13 +149,6 @@ def read_json(file: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return told if isinstance(told, dict) else None
-
-
-def write_json(file: Path, value: dict[str, Any]) -> None:
-    """A small JSON file, whole or not at all."""
-    part = file.with_name(file.name + ".part")
-    part.write_text(json.dumps(value))
-    part.replace(file)
 
 
 def _locked(lock: TextIO, how: int, tries: int = 1) -> bool:

@@ -12,8 +12,9 @@ from graphdb import graphs, records
 from graphdb.jobs import Job
 from model.media import frames
 from model.rationale.formats import split_of
+from trainer.tuning import checkpoints
+from trainer.tuning.journal import write_json
 from workers import models
-from workers.processes import write_json
 from workers.runtime import Service
 from workers.storage import dataset_file, keyframe_file, model_folder, upload_file, video_file
 
@@ -102,8 +103,8 @@ def _fetch_checkpoint(service: Service, job_id: str, folder: Path) -> None:
     found = records.find(service.driver, "Model", limit=1000, job_id=job_id, only="checkpoint")
     if found:
         newest = max(found, key=lambda record: int(record["metrics"]["step"]))
-        (folder / "checkpoints").mkdir()
-        target = folder / "checkpoints" / f"step-{newest['metrics']['step']:06}"
+        target = checkpoints.path_of(folder, int(newest["metrics"]["step"]))
+        target.parent.mkdir()
         service.storage.get_folder(model_folder(newest["id"]), target)
 
 

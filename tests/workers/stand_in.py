@@ -27,7 +27,7 @@ def add(name: str, row: dict[str, Any]) -> None:
 
 
 def save(target: Path, step: int, weights: str) -> None:
-    part = target.with_name(target.name + ".part")
+    part = target.with_name(f".{target.name}.part")
     part.mkdir(parents=True, exist_ok=True)
     (part / "weights").write_text(weights)
     (part / "complete.json").write_text(json.dumps({"step": step}))
@@ -38,7 +38,7 @@ def save(target: Path, step: int, weights: str) -> None:
 def main() -> dict[str, Any]:
     rows = (FOLDER / "train.jsonl").read_text()
     (FOLDER / "result.json").unlink(missing_ok=True)
-    found = sorted((FOLDER / "checkpoints").glob("*/complete.json"))
+    found = sorted((FOLDER / "checkpoints").glob("step-*/complete.json"))
     step, weights = (
         (json.loads(found[-1].read_text())["step"], (found[-1].parent / "weights").read_text()) if found else (0, "")
     )

@@ -161,7 +161,11 @@ def test_a_killed_process_goes_on_from_its_last_checkpoint(desk: TrainingDesk) -
     job = desk.start(spec={"max_steps": 40}, suffix="killed")
     thread = desk.watch(job["id"])
     desk.until(job["id"], lambda j: j["done"] > 8)
-    pid = json.loads((folder_of(desk.service, job["id"]) / "process.json").read_text())["pid"]
+    folder = folder_of(desk.service, job["id"])
+    pid = json.loads((folder / "process.json").read_text())["pid"]
+    part = folder / "checkpoints" / ".step-000010.part"  # what a process leaves that dies before it gives it its name
+    part.mkdir(exist_ok=True)
+    (part / "complete.json").write_text("{}")
     os.kill(pid, signal.SIGKILL)
     thread.join(60)
     done = desk.job(job["id"])
@@ -229,6 +233,13 @@ def test_a_dry_run_tells_what_it_takes_and_leaves_nothing(desk: TrainingDesk) ->
     assert desk.job(job["id"])["result"] == {"samples": 3, "steps": 20}
     assert not folder_of(desk.service, job["id"]).exists()
     jobs.delete(desk.service.driver, job["id"])
+
+
+def test_a_training_gets_the_bases_that_are_trusted_and_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STSG_NEO4J_PASSWORD", "secret")
+    monkeypatch.setenv("STSG_TRUST_REMOTE_CODE", "a/b")
+    given = processes.environment()
+    assert "secret" not in given.values() and given["STSG_TRUST_REMOTE_CODE"] == "a/b" and given["PATH"]
 
 
 def test_videos_that_are_gone_are_told_before_anything_starts(desk: TrainingDesk, video: Rendered) -> None:
