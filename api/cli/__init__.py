@@ -2,7 +2,21 @@
 
 import typer
 
-from api.cli import benchmark, demo, evaluate, models, qra, questions, rounds, stack, study, train, videos, world
+from api.cli import (
+    benchmark,
+    demo,
+    evaluate,
+    models,
+    qra,
+    questions,
+    rounds,
+    stack,
+    study,
+    sweep,
+    train,
+    videos,
+    world,
+)
 
 app = typer.Typer(
     name="stsg",
@@ -26,6 +40,7 @@ app.add_typer(qra.app, name="qra")
 evaluate.app.command("qra")(questions.questions)
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(train.app, name="train")
+app.add_typer(sweep.app, name="sweep")
 app.add_typer(models.app, name="models")
 app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(world.app, name="world")

@@ -128,14 +128,19 @@ def world(
     Beside each score stand what the model gets right without frames, and what can be guessed from the question's phrasing.
     Speaks to STSG_API_URL, or else to the local stack, which it starts where none runs, and then stops again.
     """
-    wanted = {"benchmark": benchmark.value, "seed": seed} | ({"samples": samples} if samples else {})
-    bodies = [{"model": model, "mode": mode.value, **wanted} for model in models for mode in modes]
+    bodies = [{"model": model, **asked(samples, mode, seed, benchmark)} for model in models for mode in modes]
     with show.failures(), service() as client:
         report = answered(client, bodies, plot, quiet=as_json)
     if as_json:
         show.as_json(report)
     else:
         print_report(report)
+
+
+def asked(questions: int, mode: Mode, seed: int, benchmark: Worlds = Worlds.world) -> dict[str, Any]:
+    """The fields of an evaluation beside its model; 0 questions are all."""
+    fields: dict[str, Any] = {"benchmark": benchmark.value, "mode": mode.value, "seed": seed}
+    return fields | ({"samples": questions} if questions else {})
 
 
 @contextmanager

@@ -69,7 +69,7 @@ def rounds(
             body = {"model": now if onward else model, "seed": seed, "suffix": f"round-{number}"}
             body["method"] = {"type": "step", "step": step}
             made.append(_round(client, files, number, now, mix, body, quiet=as_json))
-        asked = {"benchmark": "world", "mode": mode.value, "seed": seed} | ({"samples": questions} if questions else {})
+        asked = evaluate.asked(questions, mode, seed)
         bodies = [{"model": name, **asked} for name in (model, *(r.tuned for r in made))]
         report = evaluate.answered(client, bodies, plot, quiet=as_json)
     if as_json:
@@ -107,15 +107,11 @@ def _round(
     objects = sum(client.get(f"/v1/graphs/{run}")["counts"]["objects"] for run in runs)
     with show.err.status("sampling reasoning paths"):
         dataset = qra.make(client, runs, {"steps": mix}, body["seed"])
-    _check("The data set", dataset["id"], dataset["state"], dataset["error"])
+    train.check_succeeded("The data set", dataset["id"], dataset["state"], dataset["error"])
     if not dataset["count"]:
         remedy = f"See what was found wanting: stsg qra show {dataset['id']}."
         raise ServiceError(f"No question could be made of {len(runs)} graphs.", remedy)
-    job = client.post(train.JOBS, body | {"training_file": dataset["id"]})
-    if job["status"] in ("failed", "cancelled", "paused"):
-        client.post(f"{train.JOBS}/{job['id']}/resume")
-    job = train.follow(client, job["id"], quiet=quiet)
-    _check("The training", job["id"], job["status"], job["error"])
+    job = train.finished(client, body | {"training_file": dataset["id"]}, quiet=quiet)
     return Round(number, model, len(runs), objects, dataset["id"], dataset["count"], job["id"], job["fine_tuned_model"])
 
 
@@ -136,13 +132,5 @@ def _induced(client: Client, files: list[Path], model: str, seed: int, *, quiet:
     for run in failed:
         show.err.print(f"{run['id']} is {run['state']} and left out: {(run['error'] or {}).get('detail', '')}")
     if len(failed) == len(done):
-        _check("No video gave a graph: the first run", done[0]["id"], done[0]["state"], done[0]["error"])
+        train.check_succeeded("No video gave a graph: the first run", done[0]["id"], done[0]["state"], done[0]["error"])
     return [run["id"] for run in done if run["state"] == "succeeded"]
-
-
-def _check(what: str, id: str, state: str, error: dict[str, Any] | None) -> None:
-    if state != "succeeded":
-        told = error or {}
-        raise ServiceError(
-            f"{what} {id} {state}. {told.get('detail') or told.get('message') or ''}", told.get("remedy", "")
-        )

@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from api.cli import show
-from api.client import Client
+from api.client import Client, ServiceError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Trainings: rationale learning on QRA data, and what it makes.", no_args_is_help=True)
 JobId = Annotated[str, typer.Argument(help="The training's id.")]
 JOBS = "/v1/fine_tuning/jobs"
-_ENDED = ("succeeded", "failed", "cancelled", "paused")
 
 
 @app.command()
@@ -62,11 +61,16 @@ def start(
     }
     step = {k: v for k, v in step.items() if v is not None} | settings_of(settings)
     with show.failures(), Client() as client:
-        body: dict[str, Any] = {"model": model, "training_file": _rows(client, data), "suffix": suffix, "seed": seed}
+        body: dict[str, Any] = {
+            "model": model,
+            "training_file": id_of_rows(client, data),
+            "suffix": suffix,
+            "seed": seed,
+        }
         if validation.replace(".", "", 1).isdigit():
             step["validation"] = float(validation)
         elif validation:
-            body["validation_file"] = _rows(client, validation)
+            body["validation_file"] = id_of_rows(client, validation)
         body["method"] = {"type": "step", "step": step}
         if dry_run:
             _rehearse(client, body, as_json=as_json)
@@ -97,7 +101,7 @@ def settings_of(given: list[str]) -> dict[str, Any]:
     return found
 
 
-def _rows(client: Client, data: str) -> str:
+def id_of_rows(client: Client, data: str) -> str:
     """The id of what to train on; a file on this machine is sent first."""
     if not Path(data).is_file():
         return data
@@ -188,6 +192,32 @@ def follow(client: Client, id: str, *, quiet: bool, lines: bool = False) -> dict
     return found
 
 
+def finished(client: Client, body: dict[str, Any], *, quiet: bool) -> dict[str, Any]:
+    """A training of these fields, once it has succeeded; one that has failed or was stopped before goes on.
+
+    Raises:
+        ServiceError: it did not succeed.
+    """
+    job = client.post(JOBS, body)
+    if job["status"] in ("failed", "cancelled", "paused"):
+        client.post(f"{JOBS}/{job['id']}/resume")
+    job = follow(client, job["id"], quiet=quiet)
+    check_succeeded("The training", job["id"], job["status"], job["error"])
+    return job
+
+
+def check_succeeded(what: str, id: str, state: str, error: dict[str, Any] | None) -> None:
+    """Check how a job of the service has ended.
+
+    Raises:
+        ServiceError: otherwise than well.
+    """
+    if state != "succeeded":
+        told = error or {}
+        why = told.get("detail") or told.get("message") or ""
+        raise ServiceError(f"{what} {id} {state}. {why}", told.get("remedy", ""))
+
+
 def _view(id: str, seen: dict[str, Any]) -> "Table":
     """What a training tells of itself just now."""
     from rich.table import Table
@@ -200,6 +230,8 @@ def _view(id: str, seen: dict[str, Any]) -> "Table":
         names = [k for k in ("loss", "loss_answer", "loss_rationale") if m.get(k) is not None]
         parts = (f"{k.removeprefix('loss_')} {m[k]:.4f}" for k in names)
         view.add_row("loss", ", ".join(parts))
+        if m.get("gradient_norm") is not None:
+            view.add_row("gradient norm", f"{m['gradient_norm']:.3g}")
         view.add_row("learning rate", f"{m['learning_rate']:.3g}")
         view.add_row("tokens a second", f"{m['tokens_per_second']:,.0f}")
         view.add_row(

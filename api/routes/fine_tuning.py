@@ -14,6 +14,7 @@ from api.schemas import Event
 from api.views import event_of
 from graphdb import jobs, records
 from graphdb.jobs import Job
+from trainer.tuning.spec import LORA_RATE, RATE
 from workers import tuning
 from workers.runtime import Service
 
@@ -61,25 +62,13 @@ def rehearse(service: ServiceDep, wanted: FineTuningRequest, response: Response)
 
 
 def _wish(wanted: FineTuningRequest) -> tuning.Wish:
-    """The training that a request means; what it says twice counts as `method` says it."""
-    step, simple = wanted.method.step, wanted.hyperparameters
-    if wanted.method.type == "supervised":
-        simple = (wanted.method.supervised or openai_shapes.SupervisedMethod()).hyperparameters
-    spec: dict[str, Any] = {}
-    if simple.n_epochs != "auto":
-        spec["epochs"] = simple.n_epochs
-    if simple.batch_size != "auto":
-        spec["batch"] = simple.batch_size
-    if wanted.method.type == "supervised":
-        spec["recipe"] = "instruct"
-    spec |= step.model_extra or {}
-    if simple.learning_rate_multiplier != "auto" and "learning_rate" not in spec:
-        spec["learning_rate"] = (1e-4 if spec.get("lora") else 1e-5) * simple.learning_rate_multiplier
+    """The training that a request means; what it says twice counts as `method.step` says it."""
+    step = wanted.method.step
+    own = step.model_extra or {}
     for name in ("base", "seed"):
-        if name in spec:
+        if name in own:
             raise invalid(f"method.step.{name}", "has a place of its own", "Name it as `model` or `seed`.")
-    if step.mixture:
-        spec["mixture"] = {"ratio": step.mixture.ratio}
+    mixture = {"mixture": {"ratio": step.mixture.ratio}} if step.mixture else {}
     return tuning.Wish(
         model=wanted.model,
         training_file=wanted.training_file,
@@ -88,9 +77,25 @@ def _wish(wanted: FineTuningRequest) -> tuning.Wish:
         mixture_file=step.mixture.file if step.mixture else None,
         suffix=wanted.suffix or "",
         seed=wanted.seed or 0,
-        spec=spec,
+        spec=_openais(wanted, lora=bool(own.get("lora"))) | own | mixture,
         metadata=wanted.metadata or {},
     )
+
+
+def _openais(wanted: FineTuningRequest, *, lora: bool) -> dict[str, Any]:
+    """What the OpenAI API's own fields say, as fields of a training's spec."""
+    spec: dict[str, Any] = {}
+    simple = wanted.hyperparameters
+    if wanted.method.type == "supervised":
+        spec["recipe"] = "instruct"
+        simple = (wanted.method.supervised or openai_shapes.SupervisedMethod()).hyperparameters
+    if simple.n_epochs != "auto":
+        spec["epochs"] = simple.n_epochs
+    if simple.batch_size != "auto":
+        spec["batch"] = simple.batch_size
+    if simple.learning_rate_multiplier != "auto":
+        spec["learning_rate"] = (LORA_RATE if lora else RATE) * simple.learning_rate_multiplier
+    return spec
 
 
 @router.get("", responses=problem_responses(422))

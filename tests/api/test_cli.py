@@ -26,7 +26,7 @@ def stsg(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize(
     "words",
-    ["", "up", "down", "doctor", "ingest", "runs", "graph", "qra", "qra create", "qra export", "evaluate induction", "evaluate world", "evaluate qra", "world render", "demo", "train", "train start", "train watch", "models list", "models check", "models conformance", "models convert", "rounds"],
+    ["", "up", "down", "doctor", "ingest", "runs", "graph", "qra", "qra create", "qra export", "evaluate induction", "evaluate world", "evaluate qra", "world render", "demo", "train", "train start", "train watch", "models list", "models check", "models conformance", "models convert", "rounds", "sweep lambda", "sweep steps"],
 )  # fmt: skip
 def test_every_command_explains_itself(words: str) -> None:
     done = stsg(*words.split(), "--help")

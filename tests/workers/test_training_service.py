@@ -93,11 +93,44 @@ def test_a_training_ends_as_a_model_that_makes_graphs(place: Place, calm: dict[s
     assert losses == list(range(1, 7))
     points = list(place.openai.fine_tuning.jobs.checkpoints.list(job.id))
     assert [p.step_number for p in points] == [6, 4, 2] and points[0].metrics.train_loss
-    model = place.openai.models.retrieve(calm["fine_tuned_model"])
-    lineage = model.model_extra["lineage"]  # type: ignore[index]
-    assert lineage["base"] == "tiny" and lineage["training_file"] == place.dataset and "+" in lineage["code"]
-    assert {"tiny", "perfect", model.id} <= {m.id for m in place.openai.models.list()}
-    assert place.graph(model.id) > 0
+    listed = {m.id: m.model_extra or {} for m in place.openai.models.list()}
+    assert {"tiny", "perfect", points[0].fine_tuned_model_checkpoint} <= listed.keys()
+    for model in (calm["fine_tuned_model"], points[1].fine_tuned_model_checkpoint):
+        lineage, metrics = listed[model]["lineage"], listed[model]["metrics"]
+        assert lineage["base"] == "tiny" and lineage["training_file"] == place.dataset and "+" in lineage["code"]
+        assert lineage["job_id"] == calm["id"] and metrics["loss"] > 0 and metrics["validation"]
+        shown = stsg("models", "show", model, STSG_API_URL=place.client.url).stdout
+        assert all(
+            word in shown for word in (place.dataset, calm["id"], lineage["code"], "lambda_rationale", "validation")
+        )
+    assert place.graph(calm["fine_tuned_model"]) > 0
+
+
+@pytest.mark.timeout(600)
+def test_a_training_is_watched_live_and_again(place: Place, calm: dict[str, Any]) -> None:
+    path = f"/v1/fine_tuning/jobs/{calm['id']}"
+    every = list(place.client.follow(path))
+    assert [e.seq for e in every] == list(range(1, len(every) + 1)) and every[-1].type == "succeeded"
+    assert list(place.client.follow(path, after=every[4].seq)) == every[5:]
+    validated = [e.data["data"] for e in every if "validation" in e.data["data"]]
+    assert [row["step"] for row in validated] == [2, 4, 6]
+    assert all(v["count"] > 0 for row in validated for v in row["validation"].values())
+    terminal = {"TERM": "xterm", "TTY_COMPATIBLE": "1", "STSG_API_URL": place.client.url}
+    shown = stsg("train", "watch", calm["id"], **terminal)
+    assert shown.returncode == 0 and calm["fine_tuned_model"] in shown.stdout
+    told = (
+        "step",
+        "loss",
+        "rationale",
+        "gradient norm",
+        "learning rate",
+        "tokens a second",
+        "time left",
+        "validation at 6",
+    )
+    assert all(words in shown.stderr for words in told), shown.stderr[-2000:]
+    lines = stsg("train", "watch", calm["id"], "--json", STSG_API_URL=place.client.url).stdout.splitlines()
+    assert [json.loads(line)["id"] for line in lines] == [e.seq for e in every]
 
 
 @pytest.mark.timeout(600)
@@ -119,8 +152,9 @@ def test_a_killed_worker_and_a_killed_trainer_change_nothing(place: Place, calm:
 
 @pytest.mark.timeout(600)
 def test_pause_resume_and_cancel(place: Place) -> None:
-    job = place.start("stopped", epochs=1000, max_steps=5000, save_every=5000)
-    place.until(job.id, step=2)
+    job = place.start("stopped", epochs=1000, max_steps=5000, save_every=5000, recipe="distillation")
+    live = place.client.follow(f"/v1/fine_tuning/jobs/{job.id}")
+    assert next(event for event in live if event.type == "metrics").data["data"]["step"] < 5000
     assert place.openai.fine_tuning.jobs.pause(job.id).status == "paused"
     at = place.until(job.id, "paused")["result"]["step"]
     place.openai.fine_tuning.jobs.resume(job.id)
@@ -134,11 +168,12 @@ def test_pause_resume_and_cancel(place: Place) -> None:
 
 
 @pytest.mark.timeout(600)
-def test_rows_are_uploaded_and_rehearsed(place: Place) -> None:
+def test_rows_are_uploaded_and_rehearsed_on_a_tuned_model(place: Place, calm: dict[str, Any]) -> None:
     rows = b"".join(place.client.blocks(f"/v1/qra-datasets/{place.dataset}/export"))
     file = place.openai.files.create(file=("rows.jsonl", rows), purpose="fine-tune")
     assert place.openai.files.content(file.id).read() == rows
-    body = {"model": "tiny", "training_file": file.id, "method": {"type": "step", "step": {"max_steps": 2, "batch": 2}}}
+    method = {"type": "step", "step": {"max_steps": 2, "batch": 2}}
+    body = {"model": calm["fine_tuned_model"], "training_file": file.id, "method": method}
     told: dict[str, Any] = {"status": "queued"}
     while told["status"] in ("queued", "running"):
         told = place.client.post("/v1/fine_tuning/jobs?dry_run=true", body)
@@ -160,3 +195,26 @@ def test_a_round_induces_samples_trains_and_compares_and_is_not_done_twice(place
     assert made["tuned"].startswith("ft:tiny:round-1:")
     assert [m["name"] for m in told["report"]["models"]] == ["tiny", made["tuned"]]
     assert json.loads(again.stdout) == told
+    table = stsg(*words[:-1], "--set", "max_steps=2", "--set", "batch=2", STSG_API_URL=place.client.url)
+    assert table.returncode == 0 and "McNemar" in table.stdout
+    rows = [line for line in table.stdout.splitlines() if line.startswith("│") and "3+" in line]
+    assert any(" tiny " in row for row in rows) and any(made["tuned"] in row for row in rows)
+
+
+@pytest.mark.timeout(600)
+def test_sweeps_train_ask_and_compare(place: Place) -> None:
+    """Of lambdas (STEP Fig. 5) and of mixes of steps (Fig. 6)."""
+    few = ("--set", "max_steps=1", "--set", "batch=2", "--questions", "3")
+    swept = stsg(
+        "sweep", "lambda", place.dataset, "--value", "0", "--value", "2", *few, "--json", STSG_API_URL=place.client.url
+    )
+    assert swept.returncode == 0, swept.stderr
+    told = json.loads(swept.stdout)
+    assert list(told["models"]) == ["base", "lambda 0", "lambda 2"]
+    assert [m["name"] for m in told["report"]["models"]] == list(told["models"].values())
+    jobs = [place.openai.fine_tuning.jobs.retrieve(id) for id in told["trainings"].values()]
+    assert [j.model_extra["progress"]["loss_rationale"] > 0 for j in jobs] == [False, True]  # type: ignore[index]
+    mixed = stsg("sweep", "steps", place.dataset, "--mix", "one step", *few, STSG_API_URL=place.client.url)
+    assert mixed.returncode == 0 and "one step" in mixed.stdout and "McNemar" in mixed.stdout, mixed.stderr
+    lacking = stsg("sweep", "steps", place.dataset, *few, STSG_API_URL=place.client.url)
+    assert lacking.returncode == 1 and "rows of 3 steps" in lacking.stderr and "Traceback" not in lacking.stderr

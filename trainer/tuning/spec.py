@@ -11,6 +11,7 @@ RecipeName = Literal["step", "instruct", "distillation", "rationale_free"]
 Schedule = Literal["cosine", "linear", "constant"]
 RECIPES: tuple[RecipeName, ...] = get_args(RecipeName)
 SCHEDULES: tuple[Schedule, ...] = get_args(Schedule)
+RATE, LORA_RATE = 1e-5, 1e-4  # usual learning rates, of all weights and of adapters
 ANSWERS_ONLY: tuple[RecipeName, ...] = ("instruct", "rationale_free")  # recipes without rationale supervision
 
 
@@ -55,7 +56,7 @@ class TuningSpec:
     max_steps: int | None = None
     batch: int = 8  # samples of an optimiser step, over all processes and accumulated parts
     accumulation: int = 1  # parts in which a process runs its share of a step
-    learning_rate: float = 1e-5
+    learning_rate: float = RATE
     warmup: float = 0.03  # share of the steps
     weight_decay: float = 0.0
     schedule: Schedule = "cosine"
@@ -100,7 +101,7 @@ class TuningSpec:
             lora = dict(_known(Lora, values["lora"], "lora."))
             targets = lora.get("targets") or ()
             values["lora"] = Lora(**{**lora, "targets": (targets,) if isinstance(targets, str) else tuple(targets)})
-            values.setdefault("learning_rate", 1e-4)
+            values.setdefault("learning_rate", LORA_RATE)
         if values.get("mixture") is not None:
             values["mixture"] = Mixture(**_known(Mixture, values["mixture"], "mixture."))
         if values.get("recipe") in ANSWERS_ONLY:
