@@ -43,6 +43,15 @@ def test_the_perfect_model_is_right_in_both_modes_and_the_tiny_one_runs(service:
     assert {e["id"] for e in service.pages("/v1/evaluations")} >= set(ids)
 
 
+@pytest.mark.timeout(600)
+def test_worlds_with_held_out_combinations_are_a_benchmark_of_their_own(service: Client) -> None:
+    begun = service.post("/v1/evaluations", {"model": "perfect", "benchmark": "world-composition", "samples": 3})
+    done = service.until_final(f"/v1/evaluations/{begun['id']}")
+    assert (done["state"], done["scores"]["all"]["accuracy"]) == ("succeeded", 1.0), done["error"]
+    asked = [row["video_id"] for row in service.lines(f"/v1/evaluations/{done['id']}/results")]
+    assert len(asked) == 3 and all(video.startswith("world-composition-") for video in asked)
+
+
 def test_a_report_is_told_again_from_the_kept_replies_with_no_model(service: Client, ids: list[str]) -> None:
     kept = [list(service.lines(f"/v1/evaluations/{id}/results")) for id in (ids[0], ids[2])]
     asked = {exchange["text"] for row in kept[1] for exchange in row["seen"]}

@@ -37,6 +37,7 @@ def test_a_spec_is_read_without_torch_and_written_back() -> None:
         ({"base": " "}, "base"),
         ({"instruction_rationale": TuningSpec("x").instruction_answer}, "instruction_rationale"),
         ({"frames": 0}, "frames"),
+        ({"shown_as": "film"}, "shown_as"),
         ({"batch": 6, "accumulation": 4}, "batch"),
         ({"lora": {"rank": 0}}, "lora.rank"),
         ({"lora": {"rang": 4}}, "lora.rang"),

@@ -7,21 +7,29 @@ from typing import Any
 
 import pytest
 import torch
-from datasets import Dataset, Image, List
 from PIL import Image as Pillow
-from trl import SFTConfig, SFTTrainer
+from trl import SFTConfig
 
+import trainer.tuning.networks as networks
 import trainer.tuning.sft as sft
 from model.backends.hf import HuggingFaceVideoLLM
 from model.rationale.formats import instructed, to_rows
 from model.video_llm import Request
-from tests.trainer.tuning_folders import build, losses, make_folder, read_lines, write_rows
+from tests.trainer.tuning_folders import (
+    PLAIN,
+    build,
+    losses,
+    losses_here_and_in_plain_trl,
+    make_folder,
+    read_lines,
+    write_rows,
+)
 from trainer.conformance.checkpoints import FAMILIES
 from trainer.conformance.family import build as build_random
 from trainer.tuning.collate import collate, keyframes
-from trainer.tuning.data import order
 from trainer.tuning.networks import save_finished
 from trainer.tuning.sft import RationaleTrainer
+from trainer.tuning.spec import TuningError
 
 GOLDEN = [13.859050, 13.692924, 11.550809, 10.219536]
 
@@ -178,6 +186,27 @@ def test_frames_are_as_many_and_as_large_as_is_wanted(tmp_path: Path, bases: dic
     assert told["side"] == 112  # whoever asks the model afterwards shows it what it was trained on
 
 
+def test_keyframes_are_shown_as_images_or_as_one_video(
+    tmp_path: Path, bases: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {}
+    for way in ("images", "video"):
+        folder = make_folder(tmp_path / way, 1, base=bases["Qwen3-VL"], batch=1, frames=4, size=56, shown_as=way)
+        trainer = build(folder)
+        processor = trainer.tuned.processor
+        ids = trainer.encoder.encode(trainer.samples[0]).prompts[0].ids
+        found[way] = tuple(ids.count(getattr(processor, f"{kind}_token_id")) for kind in ("image", "video"))
+        (one, _), (two, _) = (part_losses(trainer, shared=shared) for shared in (True, False))
+        assert trainer.shared and float(one.total) == pytest.approx(float(two.total), rel=1e-5)
+    assert found == {"images": (16, 0), "video": (0, 8)}  # this class sees a video's frames in pairs
+    trainer.train()
+    told = json.loads((folder / "checkpoints" / "step-000002" / "stsg.json").read_text())
+    assert told == {"side": 56, "frames": "video"}
+    monkeypatch.setattr(networks.AutoProcessor, "from_pretrained", lambda *_, **__: object())  # a class of images only
+    with pytest.raises(TuningError, match="takes no videos"):
+        build(make_folder(tmp_path / "none", 1, base=bases["Qwen3-VL"], batch=1, shown_as="video"))
+
+
 def test_the_loss_falls_as_it_always_did(tmp_path: Path, bases: dict[str, str]) -> None:
     """Golden: a random Qwen3-VL on pictures of one colour each."""
     folder = make_folder(tmp_path / "f", 4, base=bases["Qwen3-VL"], frames=2, schedule="linear", warmup=0.25)
@@ -195,40 +224,13 @@ def test_the_loss_falls_as_it_always_did(tmp_path: Path, bases: dict[str, str]) 
 def test_an_exported_data_set_trains_in_plain_trl_to_the_same_loss_on_answers(
     tmp_path: Path, bases: dict[str, str]
 ) -> None:
-    fixed = {"schedule": "constant", "batch": 1, "epochs": 1, "lambda_rationale": 0}
-    folder = make_folder(tmp_path / "f", 4, base=bases["Qwen3-VL"], **fixed)
-    ours = build(folder)
-    network, processor = ours.tuned.network, ours.tuned.processor
-    before = state(ours)
-    ours.train()
-
+    folder = make_folder(tmp_path / "f", 4, base=bases["Qwen3-VL"], **PLAIN)
     exported = []
     for row in read_lines(folder / "train.jsonl"):
         [written] = to_rows(row | {"run_id": "run_1", "keyframes": []}, "trl", rationales=False)
-        exported.append(written | {"images": [str(folder / name) for name in row["frames"]]})
-    data = Dataset.from_list([exported[i] for i in order(4, 4, 0)]).cast_column("images", List(Image()))
-    network.load_state_dict(before)
-    plain = SFTConfig(
-        output_dir=str(tmp_path / "plain"),
-        per_device_train_batch_size=1,
-        num_train_epochs=1,
-        learning_rate=1e-3,
-        lr_scheduler_type="constant",
-        optim="adamw_torch",
-        train_sampling_strategy="sequential",
-        max_length=None,
-        activation_checkpointing=False,
-        logging_steps=1,
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        use_cpu=True,
-        bf16=False,
-    )
-    theirs = SFTTrainer(model=network, args=plain, train_dataset=data, processing_class=processor)
-    theirs.train()
-    told = [row["loss"] for row in theirs.state.log_history if "loss" in row]
-    assert told == pytest.approx([row["loss"] for row in losses(folder)], rel=1e-3)
+        exported.append(written | {"images": row["frames"]})
+    ours, theirs = losses_here_and_in_plain_trl(folder, exported)
+    assert theirs == pytest.approx(ours, rel=1e-3)
 
 
 def test_adapters_train_merge_and_load_as_an_ordinary_checkpoint(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import signal
 import socket
 import time
@@ -57,6 +58,10 @@ def test_a_training_leaves_its_model_metrics_and_result(undisturbed: Path) -> No
         assert open_video_llm(f"hf:{place}").prompt_set == "compact"
     before = weights(undisturbed / "model")
     assert done(start(undisturbed)) == 0 and weights(undisturbed / "model") == before
+    (undisturbed / "result.json").unlink()  # as after an end between the last step and the finished model
+    shutil.rmtree(undisturbed / "model")
+    assert done(start(undisturbed)) == 0 and weights(undisturbed / "model") == before
+    assert len(losses(undisturbed)) == 7, "no step is done twice"
 
 
 def test_killed_mid_epoch_it_goes_on_to_the_same_weights(tmp_path: Path) -> None:

@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from datasets import Dataset, Image, List
 from PIL import Image as Pillow
+from trl import SFTConfig, SFTTrainer
 
+from trainer.tuning.data import order
 from trainer.tuning.journal import Journal
 from trainer.tuning.run import read_spec, run
 from trainer.tuning.sft import RationaleTrainer
@@ -23,6 +26,7 @@ from trainer.world.render import frame
 from trainer.world.scene import Scene
 
 TINY = "model/checkpoints/tiny"
+PLAIN = {"schedule": "constant", "batch": 1, "epochs": 1, "lambda_rationale": 0}  # what plain TRL does too
 
 
 def make_folder(folder: Path, rows: int = 6, *, held: int = 0, base: str = TINY, **spec: Any) -> Path:
@@ -115,3 +119,36 @@ def result(folder: Path) -> dict[str, Any]:
 def weights(folder: Path) -> bytes:
     """The weights of a checkpoint, as they lie on the disk."""
     return (folder / "model.safetensors").read_bytes()
+
+
+def losses_here_and_in_plain_trl(folder: Path, exported: list[dict[str, Any]]) -> tuple[list[float], list[float]]:
+    """Every step's loss of a folder whose spec is PLAIN, and of TRL's own trainer on rows for it, from the same weights."""
+    ours = build(folder)
+    network, processor = ours.tuned.network, ours.tuned.processor
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    ours.train()
+    rows = [row | {"images": [str(folder / name) for name in row["images"]]} for row in exported]
+    data = Dataset.from_list([rows[i] for i in order(len(rows), len(rows), ours.spec.seed)])
+    network.load_state_dict(before)
+    plain = SFTConfig(
+        output_dir=str(folder / "plain"),
+        per_device_train_batch_size=1,
+        num_train_epochs=1,
+        learning_rate=ours.spec.learning_rate,
+        lr_scheduler_type="constant",
+        optim="adamw_torch",
+        train_sampling_strategy="sequential",
+        max_length=None,
+        activation_checkpointing=False,
+        logging_steps=1,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        use_cpu=True,
+        bf16=False,
+    )
+    data = data.cast_column("images", List(Image()))
+    theirs = SFTTrainer(model=network, args=plain, train_dataset=data, processing_class=processor)
+    theirs.train()
+    told = [row["loss"] for row in theirs.state.log_history if "loss" in row]
+    return [row["loss"] for row in losses(folder)], told

@@ -31,7 +31,7 @@ class Tuned:
     trained: Any  # what the trainer holds: the network, or peft's wrapper of it
     processor: Any
     ways: Ways  # how it is asked
-    told: Mapping[str, Any]  # the base's stsg.json, with the size of frames that is trained on
+    told: Mapping[str, Any]  # the base's stsg.json, with how frames are shown in this training
     base_dtype: torch.dtype
 
     @property
@@ -60,12 +60,14 @@ def open_network(spec: TuningSpec, checkpoint: Path | None = None) -> Tuned:
     except (OSError, ValueError) as e:
         detail = f"The base {spec.base} can't be loaded: {e}."
         raise TuningError("unknown_base", "base", detail, "Name a checkpoint that `hf:` loads.") from e
+    if spec.shown_as == "video" and getattr(processor, "video_processor", None) is None:
+        raise TuningError("invalid_value", "shown_as", f"{spec.base} takes no videos.", "Show it images.")
     file = Path(spec.base) / "stsg.json"
     told = json.loads(file.read_text()) if file.is_file() else {}
-    ways = load_ways(spec.base, network.config.model_type)
-    if spec.size is not None:
-        ways, told = replace(ways, side=spec.size), told | {"side": spec.size}
-    tuned = Tuned(network, network, processor, ways, told, _stored_dtype(spec, network, dtype))
+    shown = (("side", spec.size), ("frames", spec.shown_as))
+    wanted: dict[str, Any] = {name: value for name, value in shown if value is not None}
+    ways = replace(load_ways(spec.base, network.config.model_type), **wanted)
+    tuned = Tuned(network, network, processor, ways, told | wanted, _stored_dtype(spec, network, dtype))
     if spec.lora is not None:
         _add_adapters(tuned, spec, checkpoint)
     return tuned

@@ -9,6 +9,7 @@ from model.rationale.formats import ANSWER_INSTRUCTION, RATIONALE_INSTRUCTION
 
 RecipeName = Literal["step", "instruct", "distillation", "rationale_free"]
 Schedule = Literal["cosine", "linear", "constant"]
+Shown = Literal["images", "video"]
 RECIPES: tuple[RecipeName, ...] = get_args(RecipeName)
 SCHEDULES: tuple[Schedule, ...] = get_args(Schedule)
 RATE, LORA_RATE = 1e-5, 1e-4  # usual learning rates, of all weights and of adapters
@@ -50,6 +51,9 @@ class TuningSpec:
     instruction_answer: str = ANSWER_INSTRUCTION  # i^a
     instruction_rationale: str = RATIONALE_INSTRUCTION  # i^r
     frames: int = 8  # at most, evenly chosen among those of a row
+    shown_as: Shown | None = (
+        None  # keyframes one by one, or all of them as one video; None: as the checkpoint wants them
+    )
     size: int | None = None  # every frame as a square of so many pixels a side; None: as the checkpoint wants them
     lora: Lora | None = None  # None: all weights are trained
     epochs: float = 1.0
@@ -169,6 +173,7 @@ _CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "instruction_answer": (_text, "a text"),
     "instruction_rationale": (_text, "a text"),
     "frames": (lambda v: _whole(v, 1, 1024), "a whole number from 1 to 1024"),
+    "shown_as": (lambda v: v is None or v in get_args(Shown), "images, video or nothing"),
     "size": (lambda v: v is None or _whole(v, 16, 8192), "pixels from 16 to 8192, or nothing"),
     "lora": (lambda v: v is None or isinstance(v, Lora), "rank, alpha, dropout and targets, or nothing"),
     "epochs": (lambda v: _number(v, 1e-6, 1e6), "a number above 0"),
