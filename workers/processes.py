@@ -18,8 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+import psutil
+
 from trainer.tuning.journal import write_json
 
+STOP_SECONDS = 60  # for the last checkpoint; a large one may take its time
 _KEPT = ("STSG_HOME", "STSG_TRUST_REMOTE_CODE")  # the second names bases that may bring code of their own
 
 
@@ -63,10 +66,13 @@ class TrainingProcess:
         self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it and all that it started at once."""
+        """End it and all that it started at once; a launcher of several processes gives each a session of its own."""
         if told := self._found():
-            with suppress(OSError):
-                os.killpg(os.getpgid(told["pid"]), signal.SIGKILL)
+            with suppress(psutil.Error):
+                launcher = psutil.Process(told["pid"])
+                for process in (launcher, *launcher.children(recursive=True)):
+                    with suppress(psutil.NoSuchProcess):
+                        process.kill()
 
     def wait(self, seconds: float) -> bool:
         """Whether it ended within so many seconds."""
@@ -103,7 +109,8 @@ class TrainingProcess:
 
 def environment() -> dict[str, str]:
     """What a training's process gets of this one's environment: none of our settings, for they hold passwords."""
-    return {k: v for k, v in os.environ.items() if not k.startswith("STSG_") or k in _KEPT}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("STSG_") or k in _KEPT}
+    return kept | {"TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(STOP_SECONDS)}  # so long a launcher waits for its processes
 
 
 def start_time(pid: int) -> int | None:
@@ -123,12 +130,16 @@ def _command_of(pid: int) -> str:
 def command(folder: Path, processes: int = 1, *, dry_run: bool = False) -> list[str]:
     """The command line of a training; several processes are started by Accelerate, and without a GPU by what it starts."""
     start = [sys.executable, "-m"]
-    if processes > 1 and Path("/dev/nvidiactl").exists():
+    if processes > 1 and _has_gpu():
         start += ["accelerate.commands.launch", "--multi_gpu", "--num_processes", str(processes), "--num_machines", "1"]
         start += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0", "--module"]
     elif processes > 1:  # `accelerate launch` knows of no processes on one machine's CPU
         start += ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "--module"]
     return [*start, "trainer.tuning", str(folder), *(["--dry-run"] if dry_run else [])]
+
+
+def _has_gpu() -> bool:
+    return Path("/dev/nvidiactl").exists()
 
 
 def stop_all(parent: Path, seconds: float) -> None:

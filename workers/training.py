@@ -26,7 +26,6 @@ log = logging.getLogger(__name__)
 ENDING = threading.Event()  # set while this worker shuts down
 TICK = 0.3
 _ENDED: tuple[State, ...] = ("succeeded", "failed", "cancelled", "paused")
-_STOP_SECONDS = 60.0  # a large checkpoint may take its time
 _REHEARSAL_SECONDS = 600.0
 _HOST = os.uname().nodename
 
@@ -133,7 +132,7 @@ class Watch:
         if wish and not self.asked:
             self.asked, self.asked_at = wish, time.monotonic()
             self.process.stop(wish)
-        elif wish and time.monotonic() - self.asked_at > _STOP_SECONDS:
+        elif wish and time.monotonic() - self.asked_at > processes.STOP_SECONDS:
             self.process.kill()
         elif self.process.alive() and self.process.silent_for() > self.service.settings.training_silence_seconds:
             self.record.note("silent", "The process gave no sign of life and was ended.", level="warn")
@@ -145,14 +144,16 @@ class Watch:
         if ENDING.is_set():
             if self.service.settings.trainings_end:
                 self.process.stop(None)
-                self.process.wait(_STOP_SECONDS)
+                self.process.wait(processes.STOP_SECONDS)
             jobs.update(self.service.driver, self.lease, lease_until=0.0, dispatched_at=0.0)
             raise LeaseLost(self.job["id"])
 
     def _ended(self) -> bool:
-        """Whether the training is over; what its last process left behind decides, and nothing but a result is believed."""
+        """Whether the training is over: its last process left a result, or had been asked to stop and is gone."""
         result = read_json(self.folder / "result.json") or {}
-        state = self.asked if result.get("state") == "interrupted" and self.asked else result.get("state")
+        state = result.get("state")
+        if self.asked and state not in _ENDED:  # interrupted, or killed as it took too long
+            state, result = self.asked, {"step": self.record.last_step()} | result
         if state in _ENDED:
             self.record.finish(state, result)
             return True

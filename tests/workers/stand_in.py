@@ -69,7 +69,8 @@ def main() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: ASKED.append(1))
+    deaf = SPEC["instruction_answer"] == "deaf"
+    signal.signal(signal.SIGTERM, signal.SIG_IGN if deaf else lambda *_: ASKED.append(1))
     print("here I am")
     if "--dry-run" in sys.argv:
         print(json.dumps({"samples": 3, "steps": TOTAL}, indent=1))

@@ -18,11 +18,12 @@ from graphdb import jobs, records
 from graphdb.connection import read
 from graphdb.jobs import Job
 from tests.workers.test_flows import Desk
+from trainer.tuning.data import read_samples
 from trainer.world.files import Rendered, render_with_truth
 from workers import flows, models, processes, training, tuning, uploads
 from workers.processes import TrainingProcess
 from workers.storage import model_folder
-from workers.training_folder import folder_of
+from workers.training_folder import chosen, folder_of, prepare
 
 STAGES = ("split", "induce", "qra", "train", "rehearse")
 STAND_IN = Path(__file__).with_name("stand_in.py")
@@ -195,6 +196,22 @@ def test_pause_resume_and_cancel_end_with_a_checkpoint(desk: TrainingDesk) -> No
     assert tuning.stop(desk.service, job["id"], "paused") is None
 
 
+def test_a_process_that_does_not_stop_is_killed_and_the_training_ends_as_asked(
+    desk: TrainingDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "STOP_SECONDS", 1)
+    job = desk.start(spec={"instruction_answer": "deaf", "max_steps": 4000, "save_every": 5})
+    desk.watch(job["id"])
+    desk.until(job["id"], lambda j: j["done"] > 6)
+    tuning.stop(desk.service, job["id"], "cancelled")
+    done = desk.until(job["id"], lambda j: j["state"] == "cancelled")
+    assert not desk.process(job["id"]).alive() and not desk.told(job["id"], "restarted")
+    assert done["result"]["step"] % 5 == 0 and done["result"]["checkpoint"].endswith(
+        f":ckpt-step-{done['result']['step']}"
+    )
+    assert desk.weights(done["result"]["checkpoint"])
+
+
 @pytest.mark.parametrize(("how", "code"), [("die", "process_died"), ("nan", "nan_loss")])
 def test_a_training_that_can_not_go_on_fails_with_its_last_checkpoint(desk: TrainingDesk, how: str, code: str) -> None:
     job = desk.start(spec={"instruction_answer": how})
@@ -240,6 +257,33 @@ def test_a_training_gets_the_bases_that_are_trusted_and_no_password(monkeypatch:
     monkeypatch.setenv("STSG_TRUST_REMOTE_CODE", "a/b")
     given = processes.environment()
     assert "secret" not in given.values() and given["STSG_TRUST_REMOTE_CODE"] == "a/b" and given["PATH"]
+
+
+def test_a_folder_holds_the_rows_with_their_pictures(desk: TrainingDesk, video: Rendered, tmp_path: Path) -> None:
+    row = {"question": "q", "answer": "a", "video_id": video.video_id}
+    held, mixed = upload(desk, [row | {"id": "held"}]), upload(desk, [row | {"id": "m1"}, row | {"id": "m2"}])
+    spec = {"mixture": {"ratio": 2.0}, "frames": 5}
+    job, folder = desk.start(validation_file=held, mixture_file=mixed, spec=spec), tmp_path / "folder"
+    assert prepare(desk.service, job, folder) and not prepare(desk.service, job, folder)
+    given = (
+        read_samples(folder, "train.jsonl", 5),
+        *(read_samples(folder, f"{n}.jsonl", 5) for n in ("validation", "mixture")),
+    )
+    assert [[s.id for s in samples] for samples in given[1:]] == [["held"], ["m1", "m2"]] and len(given[0]) == 1
+    assert all(len(set(s.frames)) == 5 and sorted(s.times) == list(s.times) for samples in given for s in samples)
+    told = json.loads((folder / "spec.json").read_text())
+    assert told["mixture"] == {"ratio": 2.0} and Path(told["base"]).is_dir()
+
+
+def test_pictures_show_what_a_sample_is_about_and_then_all_of_the_video() -> None:
+    keyframes = {f"k{n}": (f"{n}.png", float(n)) for n in range(10)}
+
+    def names(needed: list[str], count: int) -> list[str]:
+        return [name.removesuffix(".png") for name, _ in chosen(keyframes, needed, count)]
+
+    assert names(["k7", "k2"], 4) == ["1", "2", "6", "7"]
+    assert names([], 2) == ["2", "7"] and names([f"k{n}" for n in range(10)], 5) == ["1", "3", "5", "7", "9"]
+    assert names(["k3", "gone"], 20) == [str(n) for n in range(10)]
 
 
 def test_videos_that_are_gone_are_told_before_anything_starts(desk: TrainingDesk, video: Rendered) -> None:
