@@ -63,10 +63,14 @@ def check(
     model: Annotated[str, typer.Argument(help="A name in STSG_MODELS, hf:FOLDER_OR_ID or openai:URL#NAME.")],
     width: Annotated[int, typer.Option(min=1, help="Of your videos' frames, in pixels.")] = 1280,
     height: Annotated[int, typer.Option(min=1, help="Of your videos' frames, in pixels.")] = 720,
-    measure: Annotated[bool, typer.Option(help="Load the model and time a clip.")] = True,
+    measure: Annotated[bool, typer.Option(help="Load the model and time the prompts of a clip.")] = True,
+    clips: Annotated[int, typer.Option(min=1, help="Of the video that is estimated.")] = 10,
+    hour: Annotated[float, typer.Option(min=0, help="What an hour of this device costs.")] = 0,
+    million_in: Annotated[float, typer.Option(min=0, help="What a million tokens sent to a server cost.")] = 0,
+    million_out: Annotated[float, typer.Option(min=0, help="What a million tokens of its replies cost.")] = 0,
     as_json: show.AsJson = False,
 ) -> None:
-    """Tell memory, tokens, prompts and time that a model takes on this device, before a run is started.
+    """Tell memory, tokens, prompts, time and cost of a video on this device, before a run is started.
 
     Works without the service. Exit code 1 where the model doesn't fit.
     """
@@ -75,16 +79,19 @@ def check(
     with show.failures(), _quiet():
         from model.backends import SpecError
         from model.video_llm import VideoLLMError
+        from trainer.conformance.cost import Rates
         from trainer.conformance.fit import fit, told
 
         try:
             found = fit(settings().model_specs().get(model, model), (width, height), measure=measure)
         except (SpecError, VideoLLMError) as e:
             raise ServiceError(str(e), "") from e
+    rates, video = Rates(hour, million_in, million_out), found.work.video(clips)
     if as_json:
-        show.as_json(asdict(found) | {"fits": found.fits})
+        estimate = asdict(video) | {"clips": clips, "cost": rates.cost(video)}
+        show.as_json(asdict(found) | {"fits": found.fits, "video": estimate})
     else:
-        show.out.print(told(found), markup=False, highlight=False, soft_wrap=True)
+        show.out.print(told(found, clips, rates), markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(0 if found.fits else 1)
 
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from model.backends import videochat2, vila  # noqa: F401 # registered with the Auto classes
-from model.backends.hf_prompts import Prompt, Prompter, Ways
+from model.backends.hf_prompts import Prompt, Prompter, Ways, joined
 from model.video_llm import Reply, Request, VideoLLMError
 
 log = logging.getLogger(__name__)
@@ -42,6 +42,15 @@ class _State:
     position: Tensor  # B, of the next token
 
 
+class _CannotShareError(Exception):
+    """Why a network's memory of a prefix can't be gone on from by several texts."""
+
+
+def trusts(source: str) -> bool:
+    """Whether the operator lets code from a checkpoint run."""
+    return source in map(str.strip, os.environ.get("STSG_TRUST_REMOTE_CODE", "").split(","))
+
+
 def load_ways(source: str, model_type: str) -> Ways:
     """How a checkpoint wants to be asked: its `stsg.json`, else what is usual for its class."""
     file = Path(source) / "stsg.json"
@@ -57,7 +66,7 @@ class HuggingFaceVideoLLM:
     ) -> None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
         dtype = torch.bfloat16 if device == "cuda" else torch.float32
-        trusted = source in os.environ.get("STSG_TRUST_REMOTE_CODE", "").split(",")
+        trusted = trusts(source)
         network = AutoModelForImageTextToText.from_pretrained(
             source, dtype=dtype, device_map=device, use_safetensors=True, trust_remote_code=trusted
         )
@@ -82,6 +91,7 @@ class HuggingFaceVideoLLM:
         self.prompt_set, self.advice = ways.prompts, ways.advice
         self._prompter = Prompter(processor, ways, self._network.dtype)
         self._tokenizer = processor.tokenizer
+        self.plain_because = ""  # why prompts don't share their prefix, once that is known
         self._mrope = hasattr(self._network.model, "get_rope_index")
         ends = self._network.generation_config.eos_token_id
         self._ends = torch.tensor(ends if isinstance(ends, list) else [ends], device=self._device)
@@ -109,7 +119,7 @@ class HuggingFaceVideoLLM:
         plain: dict[tuple[Any, ...], list[Prompt]] = {}
         for group in by_frames.values():
             saved = group[0].prefix * (len(group) - 1)
-            if saved >= self._worth_sharing and self._may_share(group[0]):
+            if saved >= self._worth_sharing and self._may_share(group):
                 yield group, True
                 continue
             for p in group:
@@ -117,18 +127,22 @@ class HuggingFaceVideoLLM:
         for group in plain.values():
             yield sorted(group, key=lambda p: (bool(p.request.choices), len(p.ids))), False
 
-    def _may_share(self, prompt: Prompt) -> bool:
-        """Whether the shared way gives this class's own logits; found out once."""
+    def _may_share(self, group: Sequence[Prompt]) -> bool:
+        """Whether the shared way gives this class's own logits, also behind padding; found out once."""
         if self._share is None:
+            pair = [min(group, key=lambda p: len(p.ids)), max(group, key=lambda p: len(p.ids))]
             try:
-                one, two = self._shared([prompt]).logits.float(), self._plain([prompt]).logits.float()
+                one, two = self._shared(pair).logits.float(), self._plain(pair).logits.float()
                 self._share = bool((one - two).abs().max() <= 0.02 * two.abs().max())
                 why = "other logits"
             except torch.OutOfMemoryError:
                 return False
+            except _CannotShareError as e:
+                self._share, why = False, str(e)
             except Exception as e:  # noqa: BLE001 # whatever the class can't do, the plain way can
                 self._share, why = False, f"{type(e).__name__}: {e}"
             if not self._share:
+                self.plain_because = why
                 log.warning("%s is run without shared prefixes: %s", self.name, why)
         return self._share
 
@@ -171,9 +185,8 @@ class HuggingFaceVideoLLM:
         ids, mask = self._padded([p.ids for p in part])
         inputs: dict[str, Tensor] = {"input_ids": ids, "attention_mask": mask}
         if part[0].types is not None:
-            inputs["mm_token_type_ids"] = self._padded([p.types or [] for p in part], 0)[0]
-        for key in part[0].media:
-            inputs[key] = torch.cat([p.media[key] for p in part]).to(self._device)
+            inputs[part[0].types_name] = self._padded([p.types or [] for p in part], 0)[0]
+        inputs |= {k: v.to(self._device) for k, v in joined([p.media for p in part]).items()}
         if not (self._mrope and part[0].media):  # such networks count positions from 0, across the padding
             inputs["position_ids"] = self._dims((mask.cumsum(1) - 1).clamp(min=0))
         return inputs
@@ -183,11 +196,15 @@ class HuggingFaceVideoLLM:
         first, cut = part[0], min(p.prefix for p in part)
         inputs = {"input_ids": torch.tensor([first.ids[:cut]], device=self._device)}
         if first.types is not None:
-            inputs["mm_token_type_ids"] = torch.tensor([first.types[:cut]], device=self._device)
+            inputs[first.types_name] = torch.tensor([first.types[:cut]], device=self._device)
         inputs |= {k: v.to(self._device) for k, v in first.media.items()}
         seen = self._network(**inputs, use_cache=True, logits_to_keep=1)
         start = cut + (int(self._deltas(1)[0]) if first.media else 0)
         past = copy.deepcopy(seen.past_key_values)
+        if any(past.is_sliding):
+            raise _CannotShareError("its attention slides, and would count the padding behind the prefix")
+        if any(past.is_linear):
+            raise _CannotShareError("its linear attention or convolutions would read the padding behind the prefix")
         past.batch_repeat_interleave(len(part))
         ids, own = self._padded([p.ids[cut:] for p in part])
         mask = torch.cat([own.new_ones(len(part), cut), own], 1)

@@ -12,6 +12,8 @@ from model.stsg import Keyframe
 from model.video_llm import Request
 
 _TEXT_KEYS = ("input_ids", "attention_mask", "mm_token_type_ids", "token_type_ids")
+_OF_PATCHES = {"image_token_pooling": "pixel_values", "video_token_pooling": "pixel_values_videos"}  # Molmo2
+_IN_A_ROW = {"pixel_values": "target_sizes", "pixel_values_videos": "target_sizes_videos"}  # MiniCPM-V
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,8 @@ class Prompt:
     request: Request
     frames: tuple[str, ...]
     ids: list[int]
-    types: list[int] | None
+    types: list[int] | None  # 0 for a token of text, else the kind of its media
+    types_name: str  # that the network has for them
     prefix: int
     media: dict[str, Tensor]
 
@@ -41,6 +44,31 @@ class Prompt:
     def shape(self) -> tuple[Any, ...]:
         """What must be equal for two prompts to run in one batch."""
         return tuple((k, v.shape[1:]) for k, v in sorted(self.media.items()))
+
+
+def joined(shown: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Media of several prompts as those of one batch.
+
+    Raises:
+        RuntimeError: they are of sizes that don't go together.
+    """
+    batch = {}
+    for key in shown[0]:
+        parts = [media[key] for media in shown]
+        if patches := _OF_PATCHES.get(key):
+            parts = _counted_on(parts, [len(media[patches].flatten(0, -2)) for media in shown])
+        in_a_row = _IN_A_ROW.get(key) in shown[0]
+        batch[key] = torch.cat(parts, -1 if in_a_row else 0)
+    return batch
+
+
+def _counted_on(parts: Sequence[Tensor], patches: Sequence[int]) -> list[Tensor]:
+    """Numbers of patches that are counted from 0 in each part, counted through all; -1 is none."""
+    before, moved = 0, []
+    for part, count in zip(parts, patches, strict=True):
+        moved.append(torch.where(part < 0, part, part + before))
+        before += count
+    return moved
 
 
 class Prompter:
@@ -52,6 +80,7 @@ class Prompter:
         if processor.tokenizer.pad_token_id is None:
             processor.tokenizer.pad_token = processor.tokenizer.eos_token
         self._takes_videos = getattr(processor, "video_processor", None) is not None
+        self._types = bool(getattr(processor, "return_mm_token_type_ids", False))
         own = (getattr(processor, "image_token", None), getattr(processor, "video_token", None))
         self._control = tuple(t for t in (*processor.tokenizer.all_special_tokens, *own) if t)
 
@@ -78,11 +107,13 @@ class Prompter:
         laid: list[int] = empty["input_ids"][0].tolist()
         prefix = len(laid) - (len(blank) - same)
         ids = laid[:prefix] + own[same:]
-        types = None
-        if "mm_token_type_ids" in empty:
-            types = empty["mm_token_type_ids"][0].tolist()[:prefix] + [0] * (len(ids) - prefix)
+        types, name = None, "mm_token_type_ids"
+        if self._types and name not in empty:
+            name = "token_type_ids"  # Gemma 3's name for them; elsewhere it is the tokenizer's, and all 0
+        if name in empty:
+            types = empty[name][0].tolist()[:prefix] + [0] * (len(ids) - prefix)
         media = {k: v for k, v in empty.items() if k not in _TEXT_KEYS}
-        return Prompt(index, request, frames, ids, types, prefix, media)
+        return Prompt(index, request, frames, ids, types, name, prefix, media)
 
     def _tokens(self, text: str) -> list[int]:
         tokens: list[int] = self._processor.tokenizer(text, add_special_tokens=self._adds_special(text))["input_ids"]

@@ -13,9 +13,11 @@ from model.replies import read_sentence
 from model.stsg import Clip, Event, ObjectNode, Reference, SceneGraph
 from model.video_llm import VideoLLM
 
+REACH = 8  # clips ahead with which a clip is compared
+
 
 def bridge_clips(
-    clips: Sequence[Clip], graphs: Sequence[SceneGraph], llm: VideoLLM, *, reach: int = 8
+    clips: Sequence[Clip], graphs: Sequence[SceneGraph], llm: VideoLLM, *, reach: int = REACH
 ) -> tuple[SceneGraph, Rejects]:
     """References and events only; `graphs` are the clips' temporal scene graphs, in order.
 

@@ -31,11 +31,14 @@ from transformers import (
 from transformers.cli.serve import Serve
 
 import model.backends.hf as hf
+from model import prompts
 from model.backends import SpecError, open_video_llm
 from model.backends.hf import HuggingFaceVideoLLM
+from model.backends.hf_prompts import joined
 from model.backends.openai_server import OpenAIVideoLLM
 from model.backends.scripted import ScriptedVideoLLM
 from model.backends.trace import Traced
+from model.replies import read_predicate_object
 from model.stsg import Keyframe
 from model.video_llm import Reply, Request, VideoLLMError
 from trainer.conformance.checkpoints import FAMILIES
@@ -78,7 +81,9 @@ def qwen(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder, tokenizer = tmp_path_factory.mktemp("qwen"), build_tokenizer()
     build_network(tokenizer, seed=3).half().save_pretrained(folder)
     build_processor(tokenizer).save_pretrained(folder)
-    (folder / "stsg.json").write_text('{"prompts": "compact", "frames": "video", "fps": 1.0}')
+    (folder / "stsg.json").write_text(
+        '{"prompts": "compact", "frames": "video", "fps": 1.0, "advice": {"verification": false}}'
+    )
     return folder
 
 
@@ -211,11 +216,12 @@ def test_a_recording_says_the_same_without_the_model(qwen: Path, tmp_path: Path)
     assert [row["exchange"] for row in rows] == [r.exchange for r in said] and len({r.exchange for r in said}) == len(
         said
     )
+    assert rows[3]["advice"] == {"verification": False}
     assert rows[3]["frames"] == [A.id, B.id] and rows[3]["prompts"] == "compact" and rows[3]["tokens_in"] > 20
     file = tmp_path / "trace.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     recorded = open_video_llm(f"recorded:{file}")
-    assert recorded.prompt_set == "compact"
+    assert recorded.prompt_set == "compact" and recorded.advice == {"verification": False}
     assert [(r.text, r.scores) for r in recorded.answer(REQUESTS)] == [(r.text, r.scores) for r in said]
     with pytest.raises(VideoLLMError, match="Record it anew"):
         recorded.answer([replace(REQUESTS[0], text="Something else?")])
@@ -352,6 +358,25 @@ def test_each_server_is_told_to_choose_in_its_own_words(told: Any, field: str, v
     assert (sent["json_schema"]["schema"] if field == "response_format" else sent) == value
     assert guided.text == "a" and apart.scores == (-0.1, -2.0)
     assert guided.scores == () == unsaid.scores, "a token that begins two choices tells nothing"
+
+
+@pytest.mark.parametrize("told", [VLLM, served_by("sglang"), {}], ids=["vLLM", "SGLang", "others"])
+def test_a_reply_that_is_to_be_json_is_held_to_its_form(told: dict[str, Any]) -> None:
+    asked = prompts.ask("standard", "merging_2_3_predicate", action="leaning on the fence")
+    with Server(lambda *_: said('{"predicate": "leaning on", "object": "fence"}'), told) as server:
+        [reply] = OpenAIVideoLLM(server.url, "m").answer([asked])
+    form = server.bodies[0]["response_format"]
+    assert form["type"] == "json_schema" and form["json_schema"]["schema"]["required"] == ["predicate", "object"]
+    assert read_predicate_object(reply.text) == ("leaning on", "fence") and reply.scores == ()
+
+
+def test_media_of_several_prompts_are_joined_as_their_class_counts_them() -> None:
+    one, two = torch.tensor([[0, 3], [1, -1]]), torch.tensor([[2, -1]])
+    numbered = [{"pixel_values": torch.zeros(n, 4, 6), "image_token_pooling": at} for n, at in ((1, one), (2, two))]
+    assert joined(numbered)["image_token_pooling"].tolist() == [[0, 3], [1, -1], [6, -1]]
+    in_a_row = [{"pixel_values": torch.zeros(1, 3, 14, n), "target_sizes": torch.ones(1, 2)} for n in (28, 56)]
+    assert joined(in_a_row)["pixel_values"].shape == (1, 3, 14, 84)
+    assert joined([{"pixel_values": torch.zeros(n, 3, 8, 8)} for n in (1, 2)])["pixel_values"].shape == (3, 3, 8, 8)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,13 @@ def _videochat2_config(ids: Callable[[str], int], size: int) -> Any:
     asked = {**VISION, "vocab_size": 8, "encoder_hidden_size": VISION["hidden_size"]}
     frames = {"image_size": PICTURE, "patch_size": 14, "tubelet_size": 1, "num_frames": 4}
     return videochat2.VideoChat2Config(
-        text_config={"model_type": "mistral", **TEXT, "vocab_size": size - 2, **ends(ids, "</s>")},
+        text_config={
+            "model_type": "mistral",
+            **TEXT,
+            "sliding_window": None,
+            "vocab_size": size - 2,
+            **ends(ids, "</s>"),
+        },
         vision_config={"model_type": "videomae", **VISION, **frames},
         qformer_config={"model_type": "instructblip_qformer", **asked},
         queries=_QUERIES,

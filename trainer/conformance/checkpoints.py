@@ -9,18 +9,31 @@ from typing import Any
 import transformers as hf
 
 from trainer.conformance.backbones import BACKBONES
-from trainer.conformance.family import CHATML, NORM, PICTURE, SQUARE, TEXT, VICUNA, VISION, Family, ends, layout
-
-_AREA = {"shortest_edge": PICTURE * PICTURE, "longest_edge": PICTURE * PICTURE * 16}
-
-_SMOL = (
-    "<|im_start|>{% for m in messages %}{{ m['role'] | capitalize }}: {% if m['content'] is string %}{{ m['content'] }}"
-    "{% else %}{% for c in m['content'] %}{% if c['type'] == 'text' %}{{ c['text'] }}{% else %}MEDIA{% endif %}"
-    "{% endfor %}{% endif %}<end_of_utterance>\n{% endfor %}{% if add_generation_prompt %}Assistant:{% endif %}"
+from trainer.conformance.family import (
+    AREA,
+    CHATML,
+    LINEAR,
+    NORM,
+    PATCHES,
+    PICTURE,
+    PINPOINTS,
+    SMOL,
+    SQUARE,
+    TEXT,
+    VICUNA,
+    VISION,
+    Family,
+    ends,
+    layout,
+    llava_parts,
 )
+from trainer.conformance.pictures import PICTURE_FAMILIES
+from trainer.conformance.videos import VIDEO_FAMILIES
 
 
-def _qwen(name: str, network: str, config: type, vision: Mapping[str, Any], merge: Mapping[str, Any]) -> Family:
+def _qwen(
+    name: str, network: str, config: type, vision: Mapping[str, Any], text: Mapping[str, Any] | None = None
+) -> Family:
     image, video = "<|image_pad|>", "<|video_pad|>"
     around = {"vision_start": "<|vision_start|>", "vision_end": "<|vision_end|>"}
 
@@ -28,7 +41,13 @@ def _qwen(name: str, network: str, config: type, vision: Mapping[str, Any], merg
         rope = {"rope_type": "default", "rope_theta": 10_000.0, "mrope_section": [2, 3, 3]}
         rope |= {"mrope_interleaved": True} if "Qwen3" in network else {}
         return config(
-            text_config={**TEXT, "vocab_size": size, "rope_parameters": rope, **ends(ids, "<|im_end|>")},
+            text_config={
+                **TEXT,
+                "vocab_size": size,
+                "rope_parameters": rope,
+                **ends(ids, "<|im_end|>"),
+                **(text or {}),
+            },
             vision_config=dict(vision),
             image_token_id=ids(image),
             video_token_id=ids(video),
@@ -41,8 +60,8 @@ def _qwen(name: str, network: str, config: type, vision: Mapping[str, Any], merg
         kind = "Qwen3VL" if three else ("Qwen2_5_VL" if "2_5" in network else "Qwen2VL")
         videos = hf.Qwen3VLVideoProcessor if three else hf.Qwen2VLVideoProcessor
         return getattr(hf, f"{kind}Processor")(
-            image_processor=hf.Qwen2VLImageProcessor(**merge, **NORM, size=_AREA),
-            video_processor=videos(**merge, **NORM, size=_AREA, do_sample_frames=False),
+            image_processor=hf.Qwen2VLImageProcessor(**PATCHES, **NORM, size=AREA),
+            video_processor=videos(**PATCHES, **NORM, size=AREA, do_sample_frames=False),
             tokenizer=tokenizer,
             chat_template=template,
         )
@@ -59,7 +78,6 @@ def _qwen(name: str, network: str, config: type, vision: Mapping[str, Any], merg
     )
 
 
-_MERGED = {"patch_size": 14, "merge_size": 2, "temporal_patch_size": 2}
 _QWEN2_VISION = {"depth": 2, "embed_dim": 32, "hidden_size": 64, "num_heads": 2, "mlp_ratio": 2}
 _QWEN25_VISION = {
     "depth": 2,
@@ -80,6 +98,18 @@ _QWEN3_VISION = {
     "num_position_embeddings": 16,
     "deepstack_visual_indexes": [0],
 }
+_EXPERTS = {"moe_intermediate_size": 32, "num_experts": 4, "num_experts_per_tok": 2}
+_LINEAR = {
+    **LINEAR,
+    "rope_parameters": {
+        "rope_type": "default",
+        "rope_theta": 10_000.0,
+        "mrope_section": [2, 1, 1],
+        "mrope_interleaved": True,
+        "partial_rotary_factor": 0.5,
+    },
+}
+_QWEN35_VISION = {name: value for name, value in _QWEN3_VISION.items() if name != "deepstack_visual_indexes"}
 
 
 def _smol_config(ids: Callable[[str], int], size: int) -> Any:
@@ -121,16 +151,13 @@ def _intern_processor(tokenizer: Any, template: str) -> Any:
     )
 
 
-_PINPOINTS = [[PICTURE, PICTURE], [2 * PICTURE, 2 * PICTURE]]
-
-
 def _onevision_config(ids: Callable[[str], int], size: int) -> Any:
     return hf.LlavaOnevisionConfig(
         text_config={"model_type": "qwen2", **TEXT, "vocab_size": size, **ends(ids, "<|im_end|>")},
         vision_config={"model_type": "siglip_vision_model", **VISION, "image_size": PICTURE, "patch_size": 14},
         image_token_index=ids("<image>"),
         video_token_index=ids("<video>"),
-        image_grid_pinpoints=_PINPOINTS,
+        image_grid_pinpoints=PINPOINTS,
         vision_feature_select_strategy="full",
         vision_feature_layer=-1,
     )
@@ -138,7 +165,7 @@ def _onevision_config(ids: Callable[[str], int], size: int) -> Any:
 
 def _onevision_processor(tokenizer: Any, template: str) -> Any:
     return hf.LlavaOnevisionProcessor(
-        image_processor=hf.LlavaOnevisionImageProcessor(size=SQUARE, image_grid_pinpoints=_PINPOINTS),
+        image_processor=hf.LlavaOnevisionImageProcessor(size=SQUARE, image_grid_pinpoints=PINPOINTS),
         tokenizer=tokenizer,
         video_processor=hf.LlavaOnevisionVideoProcessor(size=SQUARE, do_sample_frames=False),
         num_image_tokens=16,
@@ -147,24 +174,17 @@ def _onevision_processor(tokenizer: Any, template: str) -> Any:
     )
 
 
-def _clip_text(ids: Callable[[str], int], size: int) -> dict[str, Any]:
-    return {
-        "text_config": {"model_type": "llama", **TEXT, "vocab_size": size, **ends(ids, "</s>")},
-        "vision_config": {"model_type": "clip_vision_model", **VISION, "image_size": PICTURE, "patch_size": 14},
-        "image_token_index": ids("<image>"),
-        "video_token_index": ids("<video>"),
-    }
-
-
 def _next_video_config(ids: Callable[[str], int], size: int) -> Any:
-    return hf.LlavaNextVideoConfig(**_clip_text(ids, size), image_grid_pinpoints=_PINPOINTS)
+    return hf.LlavaNextVideoConfig(
+        **llava_parts(ids, size), video_token_index=ids("<video>"), image_grid_pinpoints=PINPOINTS
+    )
 
 
 def _next_video_processor(tokenizer: Any, template: str) -> Any:
     sides = {"size": {"shortest_edge": PICTURE}, "crop_size": SQUARE}
     return hf.LlavaNextVideoProcessor(
         video_processor=hf.LlavaNextVideoVideoProcessor(**sides, do_sample_frames=False),
-        image_processor=hf.LlavaNextImageProcessor(**sides, image_grid_pinpoints=_PINPOINTS),
+        image_processor=hf.LlavaNextImageProcessor(**sides, image_grid_pinpoints=PINPOINTS),
         tokenizer=tokenizer,
         chat_template=template,
         patch_size=14,
@@ -174,7 +194,7 @@ def _next_video_processor(tokenizer: Any, template: str) -> Any:
 
 
 def _video_llava_config(ids: Callable[[str], int], size: int) -> Any:
-    return hf.VideoLlavaConfig(**_clip_text(ids, size))
+    return hf.VideoLlavaConfig(**llava_parts(ids, size), video_token_index=ids("<video>"))
 
 
 def _video_llava_processor(tokenizer: Any, template: str) -> Any:
@@ -225,11 +245,15 @@ _INTERN_TOKENS = {
 }
 
 FAMILIES: tuple[Family, ...] = (
-    Family("SmolVLM2", "SmolVLMForConditionalGeneration", layout(_SMOL, "<image>", "<video>"),
+    Family("SmolVLM2", "SmolVLMForConditionalGeneration", layout(SMOL, "<image>", "<video>"),
            "<end_of_utterance>", _SMOL_TOKENS, _smol_config, _smol_processor),
-    _qwen("Qwen2-VL", "Qwen2VLForConditionalGeneration", hf.Qwen2VLConfig, _QWEN2_VISION, _MERGED),
-    _qwen("Qwen2.5-VL", "Qwen2_5_VLForConditionalGeneration", hf.Qwen2_5_VLConfig, _QWEN25_VISION, _MERGED),
-    _qwen("Qwen3-VL", "Qwen3VLForConditionalGeneration", hf.Qwen3VLConfig, _QWEN3_VISION, _MERGED),
+    _qwen("Qwen2-VL", "Qwen2VLForConditionalGeneration", hf.Qwen2VLConfig, _QWEN2_VISION),
+    _qwen("Qwen2.5-VL", "Qwen2_5_VLForConditionalGeneration", hf.Qwen2_5_VLConfig, _QWEN25_VISION),
+    _qwen("Qwen3-VL", "Qwen3VLForConditionalGeneration", hf.Qwen3VLConfig, _QWEN3_VISION),
+    _qwen("Qwen3-VL-MoE", "Qwen3VLMoeForConditionalGeneration", hf.Qwen3VLMoeConfig, _QWEN3_VISION, _EXPERTS),
+    _qwen("Qwen3.5", "Qwen3_5ForConditionalGeneration", hf.Qwen3_5Config, _QWEN35_VISION, _LINEAR),
+    _qwen("Qwen3.5-MoE", "Qwen3_5MoeForConditionalGeneration", hf.Qwen3_5MoeConfig, _QWEN35_VISION,
+          {**_LINEAR, **_EXPERTS, "shared_expert_intermediate_size": 32}),
     Family("InternVL3", "InternVLForConditionalGeneration", layout(CHATML, "<IMG_CONTEXT>\n", "<video>\n"),
            "<|im_end|>", _INTERN_TOKENS, _intern_config, _intern_processor),
     Family("LLaVA-OneVision", "LlavaOnevisionForConditionalGeneration", layout(CHATML, "<image>", "<video>"),
@@ -241,4 +265,6 @@ FAMILIES: tuple[Family, ...] = (
     Family("VideoLLaMA3", "VideoLlama3ForConditionalGeneration", layout(CHATML, "<image>", "<video>"),
            "<|im_end|>", _MEDIA, _llama3_config, _llama3_processor),
     *BACKBONES,
+    *VIDEO_FAMILIES,
+    *PICTURE_FAMILIES,
 )  # fmt: skip

@@ -21,6 +21,16 @@ TEXT = {
     "max_position_embeddings": 4096,
 }
 VISION = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2}
+AREA = {"shortest_edge": PICTURE * PICTURE, "longest_edge": PICTURE * PICTURE * 16}
+PINPOINTS = [[PICTURE, PICTURE], [2 * PICTURE, 2 * PICTURE]]
+PATCHES = {"patch_size": 14, "merge_size": 2, "temporal_patch_size": 2}
+LINEAR: dict[str, Any] = {  # layers of Qwen3.5: one of linear attention, one of the usual
+    "linear_key_head_dim": 16,
+    "linear_value_head_dim": 16,
+    "linear_num_key_heads": 2,
+    "linear_num_value_heads": 4,
+    "layer_types": ["linear_attention", "full_attention"],
+}
 NORM = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
 SQUARE = {"height": PICTURE, "width": PICTURE}
 
@@ -35,6 +45,11 @@ VICUNA = (
     "{% if c['type'] == 'text' %}{{ c['text'] }}{% else %}MEDIA\n{% endif %}{% endfor %}{% endif %}"
     "{% if m['role'] == 'assistant' %}</s>{% else %} {% endif %}{% endfor %}"
     "{% if add_generation_prompt %}ASSISTANT:{% endif %}"
+)
+SMOL = (
+    "<|im_start|>{% for m in messages %}{{ m['role'] | capitalize }}: {% if m['content'] is string %}{{ m['content'] }}"
+    "{% else %}{% for c in m['content'] %}{% if c['type'] == 'text' %}{{ c['text'] }}{% else %}MEDIA{% endif %}"
+    "{% endfor %}{% endif %}<end_of_utterance>\n{% endfor %}{% if add_generation_prompt %}Assistant:{% endif %}"
 )
 
 
@@ -90,3 +105,12 @@ def _tokenizer(family: Family) -> hf.PreTrainedTokenizerFast:
 def ends(ids: Callable[[str], int], end: str) -> dict[str, int | None]:
     """What a text network is told of the tokens around a reply."""
     return {"eos_token_id": ids(end), "pad_token_id": ids("<pad>"), "bos_token_id": None}
+
+
+def llava_parts(ids: Callable[[str], int], size: int) -> dict[str, Any]:
+    """The settings of LLaVA's classes: Llama behind CLIP."""
+    return {
+        "text_config": {"model_type": "llama", **TEXT, "vocab_size": size, **ends(ids, "</s>")},
+        "vision_config": {"model_type": "clip_vision_model", **VISION, "image_size": PICTURE, "patch_size": 14},
+        "image_token_index": ids("<image>"),
+    }

@@ -1,14 +1,15 @@
-"""Whether a Video-LLM fits this device, and what a video will cost, before a run is started.
+"""Whether a Video-LLM fits this device, and what a video will take and cost, before a run is started.
 
-The checkpoint's configuration is read without its weights, a frame is laid out by its own processor, and one rendered clip
-goes through the induction (STEP Sec. 3.1): with right answers to count prompts and tokens, then with the model for the time.
+The checkpoint's configuration is read without its weights, and a frame is laid out by its own processor. The induction
+(STEP Sec. 3.1) of a rendered video is gone through with right answers, which gives its prompts; the model is then asked
+these same prompts, in the same calls, for the time and the tokens. So a weak model isn't cheap for seeing nothing.
 """
 
 import os
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +18,29 @@ import torch
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 
 from model.backends import SpecError, open_video_llm
-from model.backends.hf import load_ways
+from model.backends.hf import load_ways, trusts
 from model.backends.hf_prompts import Prompter
-from model.induction.pipeline import InductionOptions, induce
+from model.induction.pipeline import InductionOptions, bridge, induce_clip
 from model.induction.splitting import split
-from model.stsg import Clip, Keyframe
-from model.video_llm import Reply, Request, VideoLLM
+from model.stsg import Keyframe
+from model.video_llm import NO_ADVICE, Reply, Request, VideoLLM
+from trainer.conformance.cost import Rates, Share, Work
 from trainer.world.files import render_with_truth
 from trainer.world.oracle import Oracle
 
 _SPARE = 0.9  # of a device's memory can be planned for
 _FRAMES = 8  # of a long clip
+_SEED = 0  # of a video whose first clip has three things, its second two
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """What a model needs and takes; None is what can't be known of a model behind a server, or was not measured."""
+    """What a model needs and takes; None is what can't be known of a model behind a server."""
 
     model: str
     network: str | None
     device: str | None
+    settings: str | None  # number type, attention and quantisation that it will be run with
     parameters: int | None
     weight_bytes: int | None
     memory_bytes: int | None  # of the device
@@ -44,9 +48,7 @@ class Fit:
     tokens_per_frame: int | None
     tokens_per_clip: int | None  # eight frames, as the checkpoint wants several frames
     batch: int | None  # prompts about such a clip that fit beside the weights
-    prompts_per_clip: int
-    tokens_in_per_clip: int | None
-    seconds_per_clip: float | None
+    work: Work
 
     @property
     def fits(self) -> bool:
@@ -57,14 +59,15 @@ class Fit:
 
 
 class _Counted:
-    """A Video-LLM whose requests are kept."""
+    """A Video-LLM whose requests are kept, a list a call."""
 
     def __init__(self, llm: VideoLLM) -> None:
-        self._llm, self.requests = llm, list[Request]()
-        self.name, self.prompt_set = llm.name, llm.prompt_set
+        self._llm, self.calls = llm, list[list[Request]]()
+        self.name, self.prompt_set, self.advice = llm.name, llm.prompt_set, llm.advice
 
     def answer(self, requests: Sequence[Request]) -> list[Reply]:
-        self.requests += requests
+        if requests:
+            self.calls.append(list(requests))
         return self._llm.answer(requests)
 
 
@@ -75,41 +78,59 @@ def fit(spec: str, side: tuple[int, int] = (1280, 720), *, measure: bool = True)
         SpecError: the spec names no model that can be opened.
         VideoLLMError: the server of the spec does not answer.
     """
+    needs = _Needs(spec.removeprefix("hf:")) if spec.startswith("hf:") else None
+    llm = open_video_llm(spec) if measure and (needs is None or needs.batch(side) > 0) else None
+    known = needs or llm
+    prompt_set, advice = (known.prompt_set, known.advice) if known else ("standard", NO_ADVICE)
     with tempfile.TemporaryDirectory() as name:
-        rendered = render_with_truth(0, Path(name), clips=1)
-        [clip] = split(rendered.video, rendered.video_id, InductionOptions().splitting_options, seed=0)
-        needs = _Needs(spec.removeprefix("hf:")) if spec.startswith("hf:") else None
-        oracle = _Counted(Oracle(Path(name), needs.prompt_set if needs else "standard"))
-        induce([clip], oracle, InductionOptions.from_dict(needs.advice if needs else {}))
-        seconds = None
-        if measure and (needs is None or needs.batch(side) > 0):
-            seconds = _timed(open_video_llm(spec), clip)
-    told = needs.told(side, oracle.requests) if needs else {}
-    unknown = dict.fromkeys(("network", "device", "parameters", "weight_bytes", "memory_bytes", "context"))
-    unknown |= dict.fromkeys(("tokens_per_frame", "tokens_per_clip", "batch", "tokens_in_per_clip"))
-    return Fit(spec, prompts_per_clip=len(oracle.requests), seconds_per_clip=seconds, **(unknown | told))
+        parts = _calls(Path(name), prompt_set, InductionOptions.from_dict(advice))
+    if llm is not None:
+        first = next(request for calls in parts for call in calls for request in call if request.frames)
+        llm.answer([replace(first, max_new_tokens=2)])  # what a device does but once is left out
+    work = Work(*(_share(calls, llm, needs.prompter if needs else None) for calls in parts))
+    unknown = dict.fromkeys(("network", "device", "settings", "parameters", "weight_bytes", "memory_bytes", "context"))
+    unknown |= dict.fromkeys(("tokens_per_frame", "tokens_per_clip", "batch"))
+    return Fit(spec, work=work, **(unknown | (needs.told(side) if needs else {})))
 
 
-def _timed(llm: VideoLLM, clip: Clip) -> float:
-    """Seconds that the induction of a clip takes, once the model is warm."""
-    advice = getattr(llm, "advice", {})
-    llm.answer([Request("warm", "What is this?", clip.keyframes[:1], max_new_tokens=2)])
+def _calls(folder: Path, prompt_set: str, options: InductionOptions) -> tuple[list[list[Request]], list[list[Request]]]:
+    """The calls for a clip with three things and its event, and those for the references between two clips."""
+    rendered = render_with_truth(_SEED, folder, clips=2)
+    one, two = split(rendered.video, rendered.video_id, options.splitting_options, seed=0)
+    oracle = Oracle(folder, prompt_set)
+    alone = _Counted(oracle)
+    graph, _ = induce_clip(one, alone, options)
+    bridge([one], [graph], alone, options)
+    between = _Counted(oracle)
+    other, _ = induce_clip(two, oracle, options)
+    bridge([one, two], [graph, other], between, options)
+    return alone.calls, [call for call in between.calls if call[0].step != "bridging_2_event"]
+
+
+def _share(calls: Sequence[Sequence[Request]], llm: VideoLLM | None, prompter: Prompter | None) -> Share:
+    """What these calls take of a model, as far as it is there or its processor is."""
+    prompts = sum(map(len, calls))
+    if llm is None:
+        laid = [len(p.ids) for call in calls for p in prompter.prompts(call)] if prompter else None
+        return Share(prompts, None if laid is None else sum(laid))
     since = time.monotonic()
-    induce([clip], llm, InductionOptions.from_dict(advice))
-    return round(time.monotonic() - since, 3)
+    replies = [reply for call in calls for reply in llm.answer(call)]
+    seconds = time.monotonic() - since
+    tokens_in, tokens_out = sum(r.tokens_in for r in replies), sum(r.tokens_out for r in replies)
+    return Share(prompts, tokens_in or None, tokens_out if tokens_in else None, round(seconds, 3))
 
 
 class _Needs:
     """What a checkpoint's configuration and processor tell without its weights."""
 
     def __init__(self, source: str) -> None:
-        trusted = source in os.environ.get("STSG_TRUST_REMOTE_CODE", "").split(",")
+        trusted = trusts(source)
         try:
             self.config = AutoConfig.from_pretrained(source, trust_remote_code=trusted)
         except (OSError, ValueError) as e:
             raise SpecError(f"{source} can't be read: {e} Name a folder with config.json and safetensors.") from e
         ways = load_ways(source, self.config.model_type)
-        self.prompt_set, self.advice = ways.prompts, dict(ways.advice)
+        self.prompt_set, self.advice = ways.prompts, ways.advice
         processor = AutoProcessor.from_pretrained(source, trust_remote_code=trusted)
         self.prompter = Prompter(processor, ways, torch.float32)
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -117,16 +138,18 @@ class _Needs:
         with torch.device("meta"):
             network: Any = AutoModelForImageTextToText.from_config(self.config, trust_remote_code=trusted)
         self.network = type(network).__name__
+        self.attention = network.config.get_text_config()._attn_implementation
         self.parameters = sum(p.numel() for p in network.parameters())
         self.weights = self.parameters * self.bytes
-        if getattr(self.config, "quantization_config", None):  # its weights stay as small as they are stored
+        self.quantised = getattr(self.config, "quantization_config", None)
+        if self.quantised:  # its weights stay as small as they are stored
             self.weights = sum(f.stat().st_size for f in Path(source).glob("*.safetensors")) or self.weights
 
-    def told(self, side: tuple[int, int], requests: Sequence[Request]) -> dict[str, Any]:
-        prompts = self.prompter.prompts(requests)
+    def told(self, side: tuple[int, int]) -> dict[str, Any]:
         return {
             "network": self.network,
             "device": torch.cuda.get_device_name() if self.device == "cuda" else "cpu",
+            "settings": self.settings,
             "parameters": self.parameters,
             "weight_bytes": self.weights,
             "memory_bytes": self.memory,
@@ -134,8 +157,14 @@ class _Needs:
             "tokens_per_frame": self._tokens(side, 1),
             "tokens_per_clip": self._tokens(side, _FRAMES),
             "batch": self.batch(side),
-            "tokens_in_per_clip": sum(len(p.ids) for p in prompts),
         }
+
+    @property
+    def settings(self) -> str:
+        """The number type, attention and quantisation that `hf:` loads this checkpoint with."""
+        told = self.quantised if isinstance(self.quantised, dict) else getattr(self.quantised, "__dict__", {})
+        quantised = f"quantised ({told.get('quant_method', 'as stored')})" if self.quantised else "not quantised"
+        return f"{'bfloat16' if self.bytes == 2 else 'float32'}, {self.attention} attention, {quantised}"
 
     @property
     def memory(self) -> int:
@@ -157,24 +186,22 @@ class _Needs:
         return self.prompter.prompts([Request("s", "", frames)])[0].prefix
 
 
-def told(found: Fit) -> str:
-    """The findings, a line each."""
+def told(found: Fit, clips: int, rates: Rates) -> str:
+    """The findings and the estimate of a video of so many clips, a line each."""
     lines = [f"{found.model}: {found.network or 'behind a server'}"]
     if found.parameters is not None and found.weight_bytes is not None and found.memory_bytes is not None:
         weights, memory = found.weight_bytes / 2**30, found.memory_bytes / 2**30
-        lines.append(
-            f"  {found.parameters / 1e6:,.1f} M parameters, {weights:,.2f} of {memory:,.0f} GiB on {found.device}"
-        )
-        lines.append(
-            f"  {found.tokens_per_frame} tokens for a frame, {found.tokens_per_clip} for {_FRAMES}; context {found.context}"
-        )
-        lines.append(
-            f"  {found.batch:,} prompts of that length fit at once" if found.fits else "  does not fit this device"
-        )
-    tokens = "" if found.tokens_in_per_clip is None else f" and {found.tokens_in_per_clip:,} tokens"
-    lines.append(f"  a clip of three objects takes {found.prompts_per_clip} prompts{tokens}")
-    if found.seconds_per_clip is not None:
-        lines.append(
-            f"  and {found.seconds_per_clip:,.1f} s; a video of 10 clips about {found.seconds_per_clip / 6:,.1f} min"
-        )
+        lines += [
+            f"  {found.parameters / 1e6:,.1f} M parameters, {weights:,.2f} of {memory:,.0f} GiB on {found.device}",
+            f"  {found.settings}",
+            f"  {found.tokens_per_frame} tokens for a frame, {found.tokens_per_clip} for {_FRAMES}; context {found.context}",
+            f"  {found.batch:,} prompts of that length fit at once" if found.fits else "  does not fit this device",
+        ]
+    video = found.work.video(clips)
+    parts = [f"{video.prompts:,} prompts"]
+    parts += [] if video.tokens_in is None else [f"{video.tokens_in:,} tokens in"]
+    parts += [] if video.tokens_out is None else [f"{video.tokens_out:,} out"]
+    parts += [] if video.seconds is None else [f"{video.seconds / 60:,.1f} min"]
+    parts += [] if (cost := rates.cost(video)) is None else [f"costs {cost:,.4g}"]
+    lines.append(f"  a video of {clips} clips with three things each, about: {', '.join(parts)}")
     return "\n".join(lines)

@@ -13,7 +13,7 @@ import torch
 from PIL import Image as Pillow
 from torch import Tensor
 
-from model.backends.hf_prompts import Prompt, Prompter, Ways
+from model.backends.hf_prompts import Prompt, Prompter, Ways, joined
 from model.rationale.formats import instructed
 from model.stsg import Keyframe
 from model.video_llm import Request
@@ -115,8 +115,10 @@ def collate(samples: Sequence[Encoded], pad: int, *, shared: bool) -> dict[str, 
     """
     rows = [row for k, s in enumerate(samples) for row in (_shared_row(k, s) if shared else _own_rows(k, s))]
     length = max(len(row["input_ids"]) for row in rows)
-    fill = {"input_ids": pad, "labels": IGNORE, "terms": NO_TERM, "segments": PADDING, "mm_token_type_ids": 0}
-    batch = {key: torch.tensor([row[key] + [fill[key]] * (length - len(row[key])) for row in rows]) for key in rows[0]}
+    fill = {"input_ids": pad, "labels": IGNORE, "terms": NO_TERM, "segments": PADDING}  # 0 for kinds of media
+    batch = {
+        key: torch.tensor([row[key] + [fill.get(key, 0)] * (length - len(row[key])) for row in rows]) for key in rows[0]
+    }
     batch["attention_mask"] = (batch["segments"] != PADDING).long()
     shown = [p.media for s in samples for p in (s.prompts[:1] if shared else s.prompts)]
     return batch | _joined(shown)
@@ -124,7 +126,7 @@ def collate(samples: Sequence[Encoded], pad: int, *, shared: bool) -> dict[str, 
 
 def _joined(shown: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
     try:
-        return {key: torch.cat([media[key] for media in shown]) for key in shown[0]}
+        return joined(shown)
     except RuntimeError as e:
         detail = "Frames of several sizes or numbers don't fit into one batch of this model."
         raise TuningError(
@@ -144,7 +146,7 @@ def _own_rows(k: int, sample: Encoded) -> list[dict[str, list[int]]]:
             "segments": [0] * asked_tokens + [1] * len(target),
         }
         if prompt.types is not None:
-            row["mm_token_type_ids"] = prompt.types + [0] * len(target)
+            row[prompt.types_name] = prompt.types + [0] * len(target)
         rows.append(row)
     return rows
 
@@ -166,5 +168,5 @@ def _shared_row(k: int, sample: Encoded) -> list[dict[str, list[int]]]:
         row["terms"] = row["terms"] + [NO_TERM] * len(own) + [2 * k + part] * len(target)
         row["segments"] = row["segments"] + [part + 1] * (len(own) + len(target))
     if first.types is not None:
-        row["mm_token_type_ids"] = first.types[:cut] + [0] * (len(row["input_ids"]) - cut)
+        row[first.types_name] = first.types[:cut] + [0] * (len(row["input_ids"]) - cut)
     return [row]

@@ -1,7 +1,6 @@
 """The network that is trained: a base from its safetensors, adapters on it, and ordinary checkpoints of it."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from model.backends.hf import load_ways
+from model.backends.hf import load_ways, trusts
 from model.backends.hf_prompts import Ways
 from trainer.tuning.checkpoints import STATE
 from trainer.tuning.spec import TuningError, TuningSpec
@@ -51,7 +50,7 @@ def open_network(spec: TuningSpec, checkpoint: Path | None = None) -> Tuned:
     on_device = torch.cuda.is_available()
     dtype = torch.bfloat16 if on_device and spec.lora is not None else torch.float32  # what is trained stays exact
     source = str(checkpoint) if checkpoint is not None and spec.lora is None else spec.base
-    trusted = spec.base in os.environ.get("STSG_TRUST_REMOTE_CODE", "").split(",")
+    trusted = trusts(spec.base)
     try:
         network = AutoModelForImageTextToText.from_pretrained(
             source, dtype=dtype, use_safetensors=True, trust_remote_code=trusted

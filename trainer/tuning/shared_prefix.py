@@ -13,7 +13,7 @@ from torch import Tensor
 
 from trainer.tuning.collate import PADDING
 
-_TEXT = ("input_ids", "labels", "terms", "segments", "attention_mask", "mm_token_type_ids")
+_WINDOWS = ("sliding_attention", "chunked_attention")
 
 
 def arranged(network: Any, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -59,5 +59,10 @@ def positions(network: Any, batch: Mapping[str, Tensor]) -> Tensor:
 
 def why_not(network: Any) -> str | None:
     """Why a class can't take a block mask, as far as its settings tell."""
-    kind = network.config.get_text_config()._attn_implementation
-    return f"attention {kind} takes no mask of its own" if "flash" in kind or "flex" in kind else None
+    config = network.config.get_text_config()
+    kind = config._attn_implementation
+    if "flash" in kind or "flex" in kind:
+        return f"attention {kind} takes no mask of its own"
+    layers = getattr(config, "layer_types", None)
+    slides = any(layer in _WINDOWS for layer in layers) if layers else getattr(config, "sliding_window", None)
+    return "its attention slides" if slides else None
