@@ -23,7 +23,6 @@ from graphdb import schema, videos
 from graphdb.connection import Driver, connect
 from graphdb.local import LocalNeo4j, free_port
 from graphdb.qra import make_qra
-from model.induction.pipeline import InductionOptions
 from model.rationale.mix import Mix, apportion
 from trainer.study import graphs
 from trainer.study.plan import Ask, Cell, Plan, Source, digest
@@ -141,12 +140,11 @@ class Study:
 
     def _make_graphs(self, cell: Cell) -> None:
         source = cell.source
-        options = {"verification": True} | self._advice() | dict.fromkeys(source.without, False)
         order = {
             "pictures": str(self._pictures(source)),
             "graphs": str(self._graphs(cell)),
             "model": None if source.true else str(self._model(source.model)),
-            "options": InductionOptions.from_dict(options).to_dict(),
+            "without": source.without,
             "noise": source.noise,
         }
         worlds = _worlds(cell)
@@ -159,9 +157,6 @@ class Study:
 
         with ThreadPoolExecutor(_PROCESSES) as pool:
             list(pool.map(part, range(_PROCESSES)))
-
-    def _advice(self) -> dict[str, Any]:
-        return dict(_read(self.checkpoint / "stsg.json").get("advice", {}))
 
     def _pictures(self, source: Source) -> Path:
         return (self.folder / "pictures" / ("whole" if "splitting" in source.without else "clips")).resolve()

@@ -19,6 +19,7 @@ from pydantic import TypeAdapter
 from model.induction.pipeline import InductionOptions, induce
 from model.induction.splitting import split
 from model.stsg import Attribute, Clip, Keyframe, ObjectNode, SceneGraph
+from model.video_llm import VideoLLM
 from trainer.world.render import render_video
 from trainer.world.scene import ACTIONS, COLORS, RELATIONS, SHAPES, SIZES, Scene
 from trainer.world.truth import truth
@@ -36,28 +37,33 @@ def main(file: Path) -> int:
     order = json.loads(file.read_text())
     pictures, graphs = Path(order["pictures"]), Path(order["graphs"])
     graphs.mkdir(parents=True, exist_ok=True)
-    options = InductionOptions.from_dict(order["options"])
-    llm = None
-    for seed in order["worlds"]:
-        target = graphs / f"{seed}.json"
-        if target.exists():
-            continue
+    worlds = [seed for seed in order["worlds"] if not (graphs / f"{seed}.json").exists()]
+    if not worlds:
+        return 0
+    llm = _opened(order["model"])
+    options = InductionOptions.from_dict({**(llm.advice if llm else {}), **dict.fromkeys(order["without"], False)})
+    for seed in worlds:
         scene = Scene.generate(seed, split="train")
         clips = _clips(scene, pictures / str(seed), options)
-        if order["model"]:
-            if llm is None:
-                from model.backends import open_video_llm
-
-                llm = open_video_llm(f"hf:{order['model']}")
+        if llm:
             graph, rejects = induce(clips, llm, options)
             told = rejects.counts()
         else:
             graph, told = noisy(truth(scene), order["noise"], Random(f"{seed}:noise")), {}
+        target = graphs / f"{seed}.json"
         part = target.with_suffix(".part")
         kept = [[c.index, c.t_start, c.t_end, [[k.id, k.t] for k in c.keyframes]] for c in clips]
         part.write_text(json.dumps({"graph": _GRAPH.dump_python(graph, mode="json"), "clips": kept, "rejects": told}))
         part.replace(target)
     return 0
+
+
+def _opened(model: str | None) -> VideoLLM | None:
+    if model is None:
+        return None
+    from model.backends import open_video_llm  # torch, which true graphs do without
+
+    return open_video_llm(f"hf:{model}")
 
 
 def load(file: Path) -> tuple[SceneGraph, list[Clip]]:

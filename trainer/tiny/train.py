@@ -111,8 +111,7 @@ class Training:
         network.load_state_dict(self.network.state_dict())
         network.half().save_pretrained(folder)
         build_processor(self.tokenizer).save_pretrained(folder)
-        advice = {"verification": False}  # its yes and no about what it sees are still chance
-        ways = {"prompts": "compact", "frames": "video", "fps": NOMINAL_FPS, "side": SIDE, "advice": advice}
+        ways = {"prompts": "compact", "frames": "video", "fps": NOMINAL_FPS, "side": SIDE}
         (folder / "stsg.json").write_text(json.dumps(ways) + "\n")
 
     def examine(self, scenes: int) -> dict[str, float]:
