@@ -3,15 +3,39 @@
 from pathlib import Path
 from random import Random
 
+import pytest
 import torch
-from transformers import AutoProcessor, Qwen3VLForConditionalGeneration
+from transformers import AutoProcessor, AutoTokenizer, Qwen3VLForConditionalGeneration
 
 from trainer.tiny.exam import Guesser, exam_rows, examine, graded
 from trainer.tiny.lessons import Lesson
 from trainer.tiny.rows import sample_row
-from trainer.world.scene import Scene
+from trainer.world.scene import Scene, Split
 
 CHECKPOINT = Path("model/checkpoints/tiny")
+WANTED = {  # exact match
+    "parsing_1_1_narrative": 0.95,
+    "parsing_1_2_objects": 0.95,
+    "parsing_1_3_instances": 0.90,
+    "parsing_1_4_kind": 0.95,
+    "parsing_2_1_attributes": 0.95,
+    "parsing_3_1_relations": 0.90,
+    "merging_1_same_object": 0.90,
+    "merging_2_1_action": 0.90,
+    "bridging_1_same_object": 0.90,
+    "bridging_2_event": 0.90,
+}
+
+
+@pytest.mark.parametrize("split", ["test", "composition"])
+def test_the_committed_model_sees_new_worlds_and_new_combinations(split: Split) -> None:
+    torch.set_num_threads(1)
+    network = Qwen3VLForConditionalGeneration.from_pretrained(CHECKPOINT, dtype=torch.float32).eval()
+    tokenizer = AutoTokenizer.from_pretrained(CHECKPOINT)
+    rows = list(exam_rows(split, range(150), (0.5,)))
+    marks = examine(network, tokenizer, rows, Guesser(()))
+    assert {k: (m.right, m.asked) for k, m in marks.items() if m.right < WANTED.get(k, 0)} == {}
+    assert WANTED.keys() <= marks.keys()
 
 
 def test_a_mark_is_what_greedy_decoding_earns() -> None:
