@@ -209,7 +209,7 @@ def test_no_part_of_making_questions_costs_more_in_a_larger_database(
 
         for module in (paths, programs, graphs):
             monkeypatch.setattr(module, "read", counted)
-        list(make_qra(small, ["run_world_a"], Mix({1: 20, 3: 20}), seed=5))
+        list(make_qra(small, ["run_world_a"], Mix({1: 6, 3: 6}, {"relation": 1.0, "order": 1.0}), seed=5))
         for row in (*graphs.export_rows(small, "run_world_a"), *graphs.load_clips(small, "run_world_a")):
             assert row
         graphs.counts(small, "run_world_a")

@@ -15,6 +15,7 @@ from model.rationale.mix import Mix
 from model.rationale.program import Op, Outcome, Program
 from model.rationale.qra import FAMILIES, FORMS
 from tests.graphdb.rationale_graphs import SMALL, scene_with_times, stored
+from trainer.world.scene import SHAPES
 from trainer.world.truth import truth
 
 IN_FIRST: Op = {"op": "clip_number", "number": 0}
@@ -184,8 +185,8 @@ def test_families_forms_and_answers_are_met_where_graphs_allow(driver: Driver, w
 
 def _fit(question: str, options: Sequence[str]) -> bool:
     """Whether the noun of a question leaves all of its options."""
-    noun = re.match(r"(?:.*, )?[wW]hich (?:is the )?(\w+)", question.split(":")[0])
-    return noun is None or noun[1] in ("object", "clip") or all(option.endswith(noun[1]) for option in options)
+    noun = re.match(rf"(?:.*, )?[wW]hich (?:is the )?({'|'.join(SHAPES)}) ", question.split(":")[0])
+    return noun is None or all(option.endswith(noun[1]) for option in options)
 
 
 def test_the_same_request_gives_the_same_bytes(driver: Driver, worlds: dict[str, int]) -> None:
