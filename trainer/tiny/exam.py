@@ -90,7 +90,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m trainer.tiny.exam", description=__doc__)
     parser.add_argument("--model", type=Path, default=Path("model/checkpoints/tiny"))
     parser.add_argument("--split", choices=("validation", "test", "composition"), default="test")
-    parser.add_argument("--scenes", type=int, default=1000)
+    parser.add_argument("--scenes", type=int, default=1200)
     parser.add_argument("--rivals", type=float, default=0.5, help="how often things share a colour")
     given = parser.parse_args()
     torch.set_num_threads(1)  # rows are small: more threads wait for each other
