@@ -12,17 +12,15 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from graphdb import graphs as stored
-from graphdb import schema, videos
-from graphdb.connection import Driver, connect
-from graphdb.local import LocalNeo4j, free_port
+from graphdb import videos
+from graphdb.connection import Driver
 from graphdb.qra import make_qra
+from graphdb.scratch import scratch_database
 from model.rationale.mix import Mix, apportion
 from trainer.study import graphs
 from trainer.study.plan import Ask, Cell, Plan, Source, digest
@@ -133,7 +131,7 @@ class Study:
             self._make_graphs(cell)
             told(f"graphs for {self.key(cell)}")
         if any(not (self._folder(cell) / "spec.json").exists() for cell in wave):
-            with _database() as driver:
+            with scratch_database() as driver:
                 for cell in wave:
                     self._write_rows(driver, cell)
                     told(f"questions for {self.key(cell)}")
@@ -195,18 +193,6 @@ class Study:
             validate_every=0,
             seed=cell.seed,
         )
-
-
-@contextmanager
-def _database() -> Iterator[Driver]:
-    with TemporaryDirectory() as folder:
-        server = LocalNeo4j(Path(folder), free_port(0), free_port(0), heap_mb=1024).start()
-        try:
-            with connect(server.uri, server.user, server.password) as driver:
-                schema.apply(driver)
-                yield driver
-        finally:
-            server.stop()
 
 
 def _worlds(cell: Cell) -> list[int]:

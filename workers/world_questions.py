@@ -10,13 +10,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 from itertools import islice
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from graphdb import graphs, schema, videos
-from graphdb.connection import Driver, connect
-from graphdb.local import LocalNeo4j, free_port
+from graphdb import graphs, videos
+from graphdb.connection import Driver
 from graphdb.qra import make_qra
+from graphdb.scratch import scratch_database
 from model.rationale.mix import Mix
 from model.rationale.qra import Qra
 from model.stsg import Clip
@@ -40,14 +38,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m workers.world_questions", description=__doc__)
     parser.add_argument("splits", nargs="+", choices=_WORLDS)
     splits: list[Split] = parser.parse_args().splits
-    with TemporaryDirectory() as folder:
-        server = LocalNeo4j(Path(folder), free_port(0), free_port(0), heap_mb=1024).start()
-        try:
-            with connect(server.uri, server.user, server.password) as driver:
-                schema.apply(driver)
-                _write(driver, splits)
-        finally:
-            server.stop()
+    with scratch_database() as driver:
+        _write(driver, splits)
 
 
 def _write(driver: Driver, splits: Sequence[Split]) -> None:
