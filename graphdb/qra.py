@@ -117,7 +117,7 @@ def make_qra(
     run_ids = list(dict.fromkeys(run_ids))
     for sweep in range(_SWEEPS):
         for at in range(0, len(run_ids), _RUNS_AT_ONCE):
-            missing = made.share(run_ids, at, 2**sweep)
+            missing = made.share(run_ids, at, 2**sweep, Random(f"{seed}/{sweep}/{at}/runs"))
             if missing:
                 yield from _from_chunk(driver, missing, Random(f"{seed}/{sweep}/{at}"), made)
 
@@ -134,11 +134,11 @@ class _Made:
     balance: Balance = field(default_factory=Balance)
     room: dict[Cell, int] = field(default_factory=dict)
 
-    def share(self, run_ids: Sequence[str], at: int, times: int) -> dict[_Key, int]:
+    def share(self, run_ids: Sequence[str], at: int, times: int, rng: Random) -> dict[_Key, int]:
         """What the next few runs from `at` on may give, if all runs from there on give the same.
 
         They are asked for so many times what is missing, of which `room` is taken: most runs have none of what is still missing
-        after a while.
+        after a while. Which runs give one more than others is drawn, else the first would give all that is wanted once.
         """
         shares: dict[_Key, int] = {}
         self.room = {}
@@ -146,6 +146,7 @@ class _Made:
         for n in sorted(self.mix.steps):
             for cell, left in self._left(n, run_ids).items():
                 able = [run_id for run_id in run_ids[at:] if (run_id, cell) not in self.dry]
+                rng.shuffle(able)
                 self.room[cell] = left
                 for run_id, count in apportion(
                     max(left, min(times * left, len(able))), dict.fromkeys(able, 1.0)

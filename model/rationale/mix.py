@@ -14,6 +14,7 @@ from model.rationale.walk import EDGE_KINDS, EdgeKind
 
 Cell = tuple[int, Family, Form]
 _T = TypeVar("_T")
+_GOLDEN = (5**0.5 - 1) / 2  # whose multiples spread evenly over what lies between whole numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +66,17 @@ class Mix:
         """
         of = {f: {form: made.get((n, f, form), 0) for form in FORMS} for f in FAMILIES}
         weights = {f: w for f, w in self.families.items() if any(cell[1] == f for cell in living)}
-        more = _further(self.steps[n], weights, {f: sum(counts.values()) for f, counts in of.items()})
+        more = _further(self.steps[n], weights, {f: sum(counts.values()) for f, counts in of.items()}, turn=n)
         left: dict[Cell, int] = {}
         for family in weights:
             shares = {form: share for form, share in self.forms.items() if (n, family, form) in living}
-            wanted = _further(sum(of[family].values()) + more[family], shares, of[family])
+            wanted = _further(sum(of[family].values()) + more[family], shares, of[family], _turn(n, family))
             left |= {(n, family, form): count for form, count in wanted.items()}
         return left
 
     def wanted(self) -> dict[tuple[int, Family], int]:
         """How many samples of each number of steps and family are asked for."""
-        dealt = {n: apportion(count, self.families) for n, count in self.steps.items()}
+        dealt = {n: _dealt(count, self.families, turn=n) for n, count in self.steps.items()}
         return {(n, family): count for n, shares in dealt.items() for family, count in shares.items() if count}
 
     def missing(self, made: Mapping[Cell, int]) -> dict[str, Any]:
@@ -98,7 +99,8 @@ class Mix:
         """How many samples of each form are asked for: each family's share, dealt to the forms that exist for it."""
         wanted = Counter[Form]()
         for (n, family), count in self.wanted().items():
-            wanted.update(apportion(count, {f: w for f, w in self.forms.items() if askable(n, family, f)}))
+            weights = {f: w for f, w in self.forms.items() if askable(n, family, f)}
+            wanted.update(_dealt(count, weights, _turn(n, family)))
         return wanted
 
 
@@ -128,8 +130,28 @@ def apportion(count: int, weights: Mapping[_T, float]) -> dict[_T, int]:
     return dealt
 
 
-def _further(count: int, weights: Mapping[_T, float], made: Mapping[_T, int]) -> dict[_T, int]:
+def _dealt(count: int, weights: Mapping[_T, float], turn: int) -> dict[_T, int]:
+    """Like `apportion`, but who gets what is left over is another one each turn.
+
+    A form that is a tenth of every family would else get none of families with four samples each.
+    """
+    total = sum(weights.values())
+    if total <= 0 or count <= 0:
+        return dict.fromkeys(weights, 0)
+    start, so_far = turn * _GOLDEN % 1, 0.0
+    ends = [0]
+    for weight in weights.values():
+        so_far += weight
+        ends.append(int(start + count * so_far / total + 1e-9))
+    return {key: after - before for key, before, after in zip(weights, ends, ends[1:], strict=False)}
+
+
+def _turn(n: int, family: Family) -> int:
+    return n * len(FAMILIES) + FAMILIES.index(family)
+
+
+def _further(count: int, weights: Mapping[_T, float], made: Mapping[_T, int], turn: int) -> dict[_T, int]:
     """How many more of those with a weight, so that all there is comes to `count` and they are in proportion."""
-    wanted = apportion(count - sum(number for key, number in made.items() if key not in weights), weights)
+    wanted = _dealt(count - sum(number for key, number in made.items() if key not in weights), weights, turn)
     gaps = {key: float(max(0, number - made.get(key, 0))) for key, number in wanted.items()}
     return apportion(count - sum(made.values()), gaps)
