@@ -90,12 +90,18 @@ def test_the_loss_is_the_formula_of_the_paper_by_hand(tmp_path: Path, bases: dic
     assert float(found.total) == pytest.approx(float(sum(answers) + 0.7 * sum(rationales)) / 3, rel=1e-5)
 
 
+# Linear attention, or blocks of pictures that see both ways: a prefix can't be shared, which is found out and told.
+IN_TWO_PASSES = {"Qwen3.5", "Qwen3.5-MoE", "EXAONE 4.5", "LFM3-VL", "Gemma 4", "Molmo2", "MiniCPM-V 4.6", "Gemma 3"}
+
+
 @pytest.mark.parametrize("name", [family.name for family in FAMILIES])
 def test_rows_that_share_their_prefix_have_the_loss_and_gradients_of_two_passes(
     name: str, tmp_path: Path, bases: dict[str, str]
 ) -> None:
     trainer = build(make_folder(tmp_path / "f", 2, base=bases[name], frames=4))
-    assert trainer.shared
+    assert trainer.shared is (name not in IN_TWO_PASSES)
+    if name in IN_TWO_PASSES:
+        return
     (one, gradients), (two, others) = (part_losses(trainer, shared=shared) for shared in (True, False))
     for kind in ("total", "answer", "rationale"):
         assert float(getattr(one, kind)) == pytest.approx(float(getattr(two, kind)), rel=1e-5)
