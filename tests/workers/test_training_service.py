@@ -25,7 +25,15 @@ from trainer.world.files import Rendered, render_with_truth
 from workers import local_stack
 
 # 0.74 holds one of the three videos out, as their ids are.
-STEP = {"max_steps": 6, "batch": 2, "save_every": 2, "frames": 4, "validation": 0.74, "learning_rate": 1e-4}
+STEP = {
+    "epochs": 4,
+    "max_steps": 6,
+    "batch": 2,
+    "save_every": 2,
+    "frames": 4,
+    "validation": 0.74,
+    "learning_rate": 1e-4,
+}
 
 
 class Place:
