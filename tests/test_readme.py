@@ -19,6 +19,7 @@ def run(script: str, folder: Path) -> str:
     """Run a shell script in `folder` with this environment's commands; its output."""
     bin = Path(sys.executable).parent
     env = {**os.environ, "PATH": f"{bin}{os.pathsep}{os.environ['PATH']}", "STSG_HOME": str(folder / ".stsg")}
+    env["COLUMNS"] = "500"  # so that no line is broken
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script], cwd=folder, env=env, capture_output=True, text=True, check=False
     )
@@ -38,7 +39,7 @@ def test_the_demo_ends_well_and_reports(tmp_path: Path) -> None:
     assert all(seconds >= 0 for seconds in report["seconds"].values())
     assert all(0 <= f1 <= 1 for f1 in report["f1"].values())
     assert report["run_id"] in report["browser_url"] and report["browser_url"] in shown
-    for part in (r"Q \(\d steps?\)  .+", r"   1\. .+", r"A  .+", r"path: .+-\["):
+    for part in (r"Q \(\d steps?\)  .+\?", r"   1\. .+", r"A  .+", r"path: .+-\["):
         assert len(re.findall(f"^{part}", shown, re.M)) == 3, part
     assert not (tmp_path / ".stsg" / "stack.json").exists()
 

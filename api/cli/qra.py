@@ -205,7 +205,8 @@ def print_missing(dataset: dict[str, Any]) -> None:
 
 def print_sample(row: dict[str, Any]) -> None:
     """One sample for reading: question, numbered rationale, answer, path."""
-    show.out.print(f"\n[bold]Q[/bold] ({row['steps']} steps)  {escape(row['question'])}")
+    steps = f"{row['steps']} step{'s' * (row['steps'] != 1)}"
+    show.out.print(f"\n[bold]Q[/bold] ({steps})  {escape(row['question'])}")
     for number, line in enumerate(row["rationale"], 1):
         show.out.print(f"   {number}. {escape(line)}")
     show.out.print(f"[bold]A[/bold]  {escape(row['answer'])}")

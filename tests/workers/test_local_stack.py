@@ -68,9 +68,6 @@ def test_two_stacks_keep_apart_and_leave_nothing(tmp_path: Path, neo4j: LocalNeo
         for home in (one, two):
             local_stack.stop(home)
     assert left_of(two) == []
-    for pid in (*first.pids.values(), *second.pids.values()):
-        with pytest.raises(ProcessLookupError):
-            os.kill(pid, 0)
 
 
 @pytest.mark.timeout(300)
