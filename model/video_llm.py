@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from types import MappingProxyType
+from typing import Any, Protocol
 
 from model.stsg import Keyframe
+
+NO_ADVICE: Mapping[str, bool] = MappingProxyType({})
 
 
 class VideoLLMError(Exception):
@@ -17,7 +20,8 @@ class Request:
 
     `step` is the prompt's name, the key of traces, recordings, test doubles and metrics. `values` are the
     template's variables, so that a scripted model need not parse the text. With `choices` the reply is one of
-    them, and the backend scores them by log-probability where it can.
+    them, and the backend scores them by log-probability where it can. With `schema` the reply is JSON of that form (a
+    JSON schema), where the backend can see to it.
     """
 
     step: str
@@ -26,6 +30,7 @@ class Request:
     values: Mapping[str, str] = field(default_factory=dict)
     choices: tuple[str, ...] = ()
     max_new_tokens: int = 128
+    schema: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,7 @@ class VideoLLM(Protocol):
 
     name: str  # the spec that opens it again, such as "hf:path"
     prompt_set: str  # the folder of model/prompts it wants: "standard" or "compact"
+    advice: Mapping[str, bool]  # induction switches that suit it, where a run leaves them open
 
     def answer(self, requests: Sequence[Request]) -> list[Reply]:
         """One reply per request, in order; requests over the same frames may share the encoded prefix.

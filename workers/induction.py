@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
@@ -97,8 +97,7 @@ class Watched:
 
     def __init__(self, llm: VideoLLM, lost: threading.Event) -> None:
         self._llm, self._lost = llm, lost
-        self.name, self.prompt_set = llm.name, llm.prompt_set
-        self.advice: Mapping[str, bool] = getattr(llm, "advice", {})  # switches that suit this model
+        self.name, self.prompt_set, self.advice = llm.name, llm.prompt_set, llm.advice
 
     def answer(self, requests: Sequence[Request]) -> list[Reply]:
         if self._lost.is_set():

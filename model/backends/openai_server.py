@@ -14,7 +14,7 @@ import httpx
 from model.backends import servers
 from model.backends.chat_completions import ChatCompletions, RefusedError
 from model.stsg import Keyframe
-from model.video_llm import Reply, Request
+from model.video_llm import NO_ADVICE, Reply, Request
 
 
 class OpenAIVideoLLM:
@@ -23,7 +23,7 @@ class OpenAIVideoLLM:
     def __init__(self, url: str, name: str, *, concurrency: int = 8, timeout: float = 120) -> None:
         self._chat, self._concurrency = ChatCompletions(url, name, timeout=timeout), concurrency
         self.name = self._chat.name
-        self.prompt_set = "standard"
+        self.prompt_set, self.advice = "standard", NO_ADVICE
         self._server: servers.Server | None = None
         self._unknown: set[str] = set()  # fields of a request that the server said it doesn't take
 
@@ -66,9 +66,9 @@ class OpenAIVideoLLM:
                 self._unknown |= refused
 
     def _guide(self, request: Request) -> dict[str, Any]:
-        """What has the server choose, and tell how likely each choice is."""
+        """What has the server choose, and tell how likely each choice is; or reply with JSON of a form."""
         if not request.choices:
-            return {}
+            return {"response_format": servers.json_form(request.schema)} if request.schema else {}
         field = (self._server or servers.Server()).guide
         return {field: servers.GUIDES[field](request.choices), "logprobs": True, "top_logprobs": 20}
 

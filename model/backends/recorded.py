@@ -6,7 +6,7 @@ from pathlib import Path
 
 from model.backends.trace import request_key
 from model.stsg import Keyframe
-from model.video_llm import Reply, Request, VideoLLMError
+from model.video_llm import NO_ADVICE, Reply, Request, VideoLLMError
 
 
 class RecordedVideoLLM:
@@ -14,11 +14,11 @@ class RecordedVideoLLM:
 
     def __init__(self, file: Path) -> None:
         self.name = f"recorded:{file}"
-        self.prompt_set = "standard"
+        self.prompt_set, self.advice = "standard", NO_ADVICE
         self._replies: dict[str, Reply] = {}
         with file.open(encoding="utf-8") as rows:
             for row in map(json.loads, rows):
-                self.prompt_set = row["prompts"]
+                self.prompt_set, self.advice = row["prompts"], row.get("advice", NO_ADVICE)
                 self._replies[_key(row)] = Reply(row["reply"], tuple(row["scores"]))
 
     def answer(self, requests: Sequence[Request]) -> list[Reply]:

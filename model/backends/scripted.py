@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from model.video_llm import Reply, Request
+from model.video_llm import NO_ADVICE, Reply, Request
 
 Script = Callable[[Request], str | Reply]
 
@@ -12,7 +12,7 @@ class ScriptedVideoLLM:
 
     def __init__(self, functions: Mapping[str, Script], prompt_set: str = "standard") -> None:
         self.name = "scripted"
-        self.prompt_set = prompt_set
+        self.prompt_set, self.advice = prompt_set, NO_ADVICE
         self.asked: list[Request] = []
         self._functions = functions
 

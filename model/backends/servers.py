@@ -87,9 +87,13 @@ def _regex(choices: Sequence[str]) -> Any:
     return "(" + "|".join(re.sub(r"([\\.^$*+?{}\[\]|()])", r"\\\1", c) for c in choices) + ")"
 
 
+def json_form(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The value of `response_format` that has any of the servers reply with JSON of a schema."""
+    return {"type": "json_schema", "json_schema": {"name": "reply", "strict": True, "schema": dict(schema)}}
+
+
 def _json_schema(choices: Sequence[str]) -> Any:
-    schema = {"type": "string", "enum": list(choices)}
-    return {"type": "json_schema", "json_schema": {"name": "reply", "strict": True, "schema": schema}}
+    return json_form({"type": "string", "enum": list(choices)})
 
 
 GUIDES: Mapping[str, Callable[[Sequence[str]], Any]] = {

@@ -22,7 +22,7 @@ class Traced:
 
     def __init__(self, llm: VideoLLM, sink: Sink) -> None:
         self._llm, self._sink = llm, sink
-        self.name, self.prompt_set = llm.name, llm.prompt_set
+        self.name, self.prompt_set, self.advice = llm.name, llm.prompt_set, llm.advice
 
     def answer(self, requests: Sequence[Request]) -> list[Reply]:
         if not requests:
@@ -38,6 +38,7 @@ class Traced:
                 "step": request.step,
                 "model": self.name,
                 "prompts": self.prompt_set,
+                "advice": dict(self.advice),
                 "text": request.text,
                 "frames": [f.id for f in request.frames],
                 "choices": list(request.choices),

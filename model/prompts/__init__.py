@@ -6,9 +6,10 @@ before it already has the extraction's form.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 from jinja2 import Environment, StrictUndefined, Template
 
@@ -16,6 +17,20 @@ from model.stsg import Keyframe
 from model.video_llm import Request
 
 SETS = ("standard", "compact")
+
+
+def _object(*names: str) -> dict[str, Any]:
+    """The JSON schema of an object of strings."""
+    told = {name: {"type": "string"} for name in names}
+    return {"type": "object", "properties": told, "required": list(names), "additionalProperties": False}
+
+
+SCHEMAS: Mapping[str, Mapping[str, Any]] = {  # of the replies that are JSON (App. A.1, A.2)
+    "parsing_2_2_attribute_list": {"type": "array", "items": _object("type", "value")},
+    "merging_2_2_action_phrase": _object("action"),
+    "merging_2_3_predicate": _object("predicate", "object"),
+    "refinement_1_rewrite": _object("Q", "R", "A"),
+}
 _jinja = Environment(undefined=StrictUndefined, trim_blocks=True, autoescape=False)  # noqa: S701 # plain text, not HTML
 
 
@@ -30,7 +45,7 @@ def ask(
 ) -> Request:
     """The request for one prompt; `values` fill the template's variables."""
     text = _template(prompt_set, step).render(values).strip()
-    return Request(step, text, tuple(frames), values, tuple(choices), max_new_tokens)
+    return Request(step, text, tuple(frames), values, tuple(choices), max_new_tokens, SCHEMAS.get(step))
 
 
 def has(prompt_set: str, step: str) -> bool:

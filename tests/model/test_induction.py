@@ -11,7 +11,7 @@ from model.backends.scripted import ScriptedVideoLLM
 from model.induction.pipeline import InductionOptions, induce
 from model.induction.splitting import split
 from model.stsg import Clip, Keyframe, Motion, SceneGraph
-from model.video_llm import Reply, Request
+from model.video_llm import NO_ADVICE, Reply, Request
 from trainer.world.files import Rendered, render_with_truth
 from trainer.world.oracle import Oracle
 from trainer.world.score import KINDS, score, total
@@ -181,7 +181,7 @@ BAD_REPLIES = {
 @pytest.mark.parametrize("name", BAD_REPLIES)
 def test_a_model_that_replies_badly_is_counted_and_never_a_crash(videos: list[Rendered], name: str) -> None:
     class Bad:
-        name, prompt_set = "bad", "standard"
+        name, prompt_set, advice = "bad", "standard", NO_ADVICE
 
         def answer(self, requests: Sequence[Request]) -> list[Reply]:
             return [Reply(BAD_REPLIES[name])] * len(requests)

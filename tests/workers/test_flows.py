@@ -128,7 +128,7 @@ class Dying:
 
     def __init__(self, llm: Oracle) -> None:
         self.llm, self.left = llm, 0
-        self.name, self.prompt_set = llm.name, llm.prompt_set
+        self.name, self.prompt_set, self.advice = llm.name, llm.prompt_set, llm.advice
 
     def answer(self, requests: list[Request]) -> list[Reply]:
         self.left -= 1

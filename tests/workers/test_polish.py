@@ -34,7 +34,7 @@ class Moody:
     """The perfect model, which goes away now and then, and rewrites every third sample badly."""
 
     def __init__(self, llm: Any, fails_at: int) -> None:
-        self.name, self.prompt_set, self._llm = llm.name, llm.prompt_set, llm
+        self.name, self.prompt_set, self.advice, self._llm = llm.name, llm.prompt_set, llm.advice, llm
         self.calls, self._fails_at = 0, fails_at
 
     def answer(self, requests: list[Request]) -> list[Reply]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from model.video_llm import Reply, Request, VideoLLMError
+from model.video_llm import NO_ADVICE, Reply, Request, VideoLLMError
 from trainer.world import answers
 from trainer.world.files import load_scene
 from trainer.world.scene import Scene, SceneClip, Thing, relation
@@ -24,7 +24,7 @@ class Oracle:
 
     def __init__(self, folder: Path, prompt_set: str = "standard") -> None:
         self.name = f"scripted:{folder}"
-        self.prompt_set = prompt_set
+        self.prompt_set, self.advice = prompt_set, NO_ADVICE
         self._folder = folder
         self._scenes: dict[str, Scene] = {}
 
