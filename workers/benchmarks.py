@@ -1,8 +1,9 @@
 """A public benchmark on this machine: opens the model and the judge, and gives the progress and the table."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +62,8 @@ def run(plan: Plan) -> Iterator[Progress]:
     from model.backends import open_video_llm  # torch, where the spec wants it
 
     chosen = suite(plan.benchmark)
-    loaded = chosen.items(plan.folder, partial=plan.partial or bool(plan.samples) or plan.ids is not None)
-    items = _drawn(plan, loaded.items)
+    loaded = chosen.items(plan.folder, partial=plan.partial, draw=partial(_drawn, plan))
+    items = loaded.items
     record = Record.opened(plan.record, _head(plan, items, version(loaded.files)))
     scoring = chosen.scoring(False)
     if unasked(record, items):
@@ -85,13 +86,13 @@ def report(record: Path, *, official: bool = False) -> Table:
     return table(kept, suite(str(kept.head.get("benchmark"))), official=official)
 
 
-def _drawn(plan: Plan, items: tuple[Item, ...]) -> list[Item]:
+def _drawn(plan: Plan, items: Sequence[Item]) -> Sequence[Item]:
     if plan.ids is not None:
         return listed(items, [line for line in plan.ids.read_text(encoding="utf-8").splitlines() if line])
-    return subset(items, plan.samples, plan.seed) if plan.samples else list(items)
+    return subset(items, plan.samples, plan.seed) if plan.samples else items
 
 
-def _head(plan: Plan, items: list[Item], files: str) -> dict[str, Any]:
+def _head(plan: Plan, items: Sequence[Item], files: str) -> dict[str, Any]:
     """What must be the same for a record to go on."""
     asked = hashlib.sha256("\n".join(f"{item.id}\0{item.prompt}" for item in items).encode()).hexdigest()[:16]
     told = {"benchmark": plan.benchmark, "version": files, "model": plan.model, "questions": len(items)}

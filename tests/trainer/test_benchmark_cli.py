@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from shutil import rmtree
 from threading import Thread
 from typing import Any
 
@@ -74,6 +75,7 @@ def test_a_benchmark_is_checked_run_judged_and_shown_again(tmp_path):
     assert all(b["temperature"] == 0 for b in bodies)
     every = json.loads(ran.stdout)["scores"][0]
     assert every == {"group": "all", "value": "all", "count": 2, "accuracy": 1.0, "unread": 0.0, "mark": 4.0}
+    rmtree(folder)
     assert json.loads(stsg("report", record, "--json").stdout) == json.loads(ran.stdout)
     shown = stsg("report", record, "--official")
     assert "activitynet-qa (official rule)" in shown.stdout and "yes/no" in shown.stdout

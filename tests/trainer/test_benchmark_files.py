@@ -1,6 +1,7 @@
 """Readers of official files: what they find, and that wrong files are refused with a reason and a remedy."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,44 @@ def test_missing_videos_are_named(tmp_path):
         suite("star").items(tmp_path)
 
 
+def test_two_videos_of_one_name_are_not_chosen_between(tmp_path):
+    write(tmp_path / "STAR_val.json", [STAR])
+    video(tmp_path / "Charades_v1_480" / "V1.mp4")
+    video(tmp_path / "copy" / "V1.mp4")
+    assert suite("star").check(tmp_path).videos == 1  # they are the same
+    (tmp_path / "Charades_v1" / "V1.mp4").parent.mkdir()
+    (tmp_path / "Charades_v1" / "V1.mp4").write_bytes(b"another one")
+    check = suite("star").check(tmp_path)
+    assert not check.ready and "are two videos of one name" in check.problems[0]
+
+
+def test_the_teaser_of_stars_home_page_is_read(tmp_path):
+    right = [
+        choice | {"answer": "Correct" if choice["choice"] == "The clothes." else "Wrong"} for choice in STAR["choices"]
+    ]
+    asked = {k: v for k, v in STAR.items() if k != "answer"} | {"choices": right}
+    file = write(tmp_path / "selected_teaser_chain_dict.json", {STAR["question_id"]: asked})
+    [item] = suite("star").items(tmp_path, partial=True).items
+    assert (item.id, item.answer, item.steps) == ("Interaction_T1_13", "The clothes.", 1) and len(item.options) == 4
+    write(file, {STAR["question_id"]: asked | {"choices": [choice | {"answer": "Correct"} for choice in right]}})
+    assert "no 'answer'" in suite("star").check(tmp_path).problems[0]
+
+
+def test_a_draw_needs_only_its_own_videos_and_the_whole_list_of_questions(tmp_path):
+    write(tmp_path / "STAR_val.json", [STAR, STAR | {"question_id": "Sequence_T3_1", "video_id": "V2"}])
+    video(tmp_path / "V1.mp4")
+
+    def draw(items):
+        return listed(items, ["Interaction_T1_13"])
+
+    with pytest.raises(BenchmarkError, match="7,098 questions as published; 2 are here"):
+        suite("star").items(tmp_path, draw=draw)
+    whole = replace(suite("star"), expected=2)
+    assert [item.video_id for item in whole.items(tmp_path, draw=draw).items] == ["V1"]
+    with pytest.raises(BenchmarkError, match="1 videos are missing: V2"):
+        whole.items(tmp_path)
+
+
 def _agqa(**changes):
     return json.dumps({"V1-1": {k: v for k, v in (AGQA | changes).items() if v != "gone"}})
 
@@ -114,6 +153,8 @@ def _star(**changes):
         ("star", "STAR_val.json", _star() * 2, "twice"),
         ("star", "STAR_val.json", json.dumps(_star())[:-9], "is cut off"),
         ("star", "STAR_val.json", {"a": 1}, "no list of records"),
+        ("star", "STAR_val.json", _star(choices=["The clothes."]), "of another form than star has"),
+        ("agqa", "test_balanced.json", _agqa(**{"global": None}), "of another form than agqa has"),
         ("msvd-qa", "youtube_mapping.txt", "a b c\n", "has the line 'a b c'"),
         ("activitynet-qa", "test_a.json", [{"answer": "a", "type": 3, "question_id": "v_xyz_1"}], "no answer to"),
         (

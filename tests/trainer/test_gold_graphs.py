@@ -92,6 +92,7 @@ def test_a_pickle_may_hold_arrays_and_nothing_that_runs(tmp_path):
         (pickle.dumps([1, 2]), "no annotations by frame"),
         (pickle.dumps({"V.mp4/x.png": []}), "of another form"),
         (pickle.dumps({"V.mp4/000001.png": [{"class": "book"}]}), "of another form"),
+        (pickle.dumps({"V.mp4/000001.png": 5}), "of another form"),
     ],
 )
 def test_pickles_that_cannot_be_read_are_refused_with_a_remedy(content, says, tmp_path):
@@ -140,6 +141,7 @@ def test_pvsg_becomes_a_graph_with_things_of_one_category_told_apart(tmp_path):
         (PVSG | {"data": PVSG["data"] * 2}, "twice"),
         (PVSG | {"relations": ["on"]}, "has the relation"),
         (PVSG | {"data": [{"video_id": "0001"}]}, "no 'objects'"),
+        (PVSG | {"data": [7]}, "of another form"),
     ],
 )
 def test_a_pvsg_file_that_is_wrong_is_refused(content, says, tmp_path):

@@ -104,9 +104,18 @@ def digest(path: Path) -> str:
 
 
 def videos(folder: Path) -> dict[str, Path]:
-    """Every video below a folder, by its name without the ending."""
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in VIDEOS and path.is_file())
-    return {path.stem: path for path in found}
+    """Every video below a folder, by its name without the ending.
+
+    Raises:
+        BenchmarkError: two files of one name differ, so that it isn't known which is meant.
+    """
+    found = dict[str, Path]()
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in VIDEOS and path.is_file():
+            first = found.setdefault(path.stem, path)
+            if first.stat().st_size != path.stat().st_size:
+                raise BenchmarkError(f"{first} and {path} are two videos of one name.", "Leave the right one there.")
+    return found
 
 
 def _text(path: Path, where: str) -> str:

@@ -1,7 +1,7 @@
 """A judge that is pinned: which model, under which prompt; its replies are kept, and it is asked a finite number of times."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -27,14 +27,24 @@ class Judge:
     ask: Ask
     at_once: int = 8
 
-    def replies(self, asked: Sequence[tuple[Item, str]], scoring: Scoring) -> list[list[str]]:
+    def replies(self, asked: Sequence[tuple[Item, str]], scoring: Scoring) -> Iterator[tuple[Item, list[str]]]:
         """For each item with its reply, all that the judge said: the last is the verdict, if any is.
 
         Raises:
-            JudgeDownError: it did not reply at all.
+            JudgeDownError: it did not reply to one of them; what it said to others is given before.
         """
+        down = None
         with ThreadPoolExecutor(self.at_once) as pool:
-            return list(pool.map(lambda pair: self._talk(pair[0], pair[1], scoring), asked))
+            talks = [(item, pool.submit(self._talk, item, reply, scoring)) for item, reply in asked]
+            for item, talk in talks:
+                if down and talk.cancel():
+                    continue
+                try:
+                    yield item, talk.result()
+                except JudgeDownError as e:
+                    down = down or e
+        if down:
+            raise down
 
     def _talk(self, item: Item, reply: str, scoring: Scoring) -> list[str]:
         assert scoring.judge is not None

@@ -65,7 +65,7 @@ def mark(record: Record, judge: Judge | None, scoring: Scoring) -> Iterator[int]
     record.judged_by(pin(judge.name, scoring.judge))
     for at in range(0, len(waiting), _AT_ONCE):
         batch = waiting[at : at + _AT_ONCE]
-        for (item, _), said in zip(batch, judge.replies(batch, scoring), strict=True):
+        for item, said in judge.replies(batch, scoring):
             record.verdict(item.id, said)
         yield len(record.verdicts)
 

@@ -1,4 +1,8 @@
-"""STAR: situated questions about stretches of Charades videos, open-ended or as a choice of four (STEP Sec. 4.1)."""
+"""STAR: situated questions about stretches of Charades videos, open-ended or as a choice of four (STEP Sec. 4.1).
+
+The four questions of the authors' home page (`selected_teaser_chain_dict.json`) are read too: there, questions stand by their
+ids, and the right choice is marked.
+"""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -7,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.benchmarks.choices import LETTERS, choice_prompt, chosen
-from trainer.benchmarks.files import BenchmarkError, field, records, unique, videos
+from trainer.benchmarks.files import BenchmarkError, entries, field, records, unique, videos
 from trainer.benchmarks.items import PROMPT, Item, Media
 from trainer.benchmarks.judging import judged
 from trainer.benchmarks.suite import Loaded, Results, Suite
@@ -18,6 +22,7 @@ WHERE = (
     " put them into one folder. STAR_test.json has no answers: its scores come from the STAR challenge alone."
 )
 TYPES = ("Interaction", "Sequence", "Prediction", "Feasibility")
+_TEASER = "selected_teaser_chain_dict.json"
 SHARES = (24.57, 56.04, 19.39)  # per cent of questions of 1, 2 and 3 or more steps (STEP Table 2)
 # What each template can count as: one step for each action, relation or order in time that it names; ours is the first.
 _STEPS: Mapping[str, tuple[int, ...]] = {
@@ -51,8 +56,12 @@ def read(folder: Path) -> Loaded:
     Raises:
         BenchmarkError: no such file, damaged, the test split, or no single right choice.
     """
-    path = folder / "STAR_val.json"
-    found, there = records(path, WHERE), videos(folder)
+    path, teaser = folder / "STAR_val.json", folder / _TEASER
+    if teaser.is_file() and not path.is_file():
+        path, found = teaser, [record for _, record in entries(teaser, WHERE)]
+    else:
+        found = records(path, WHERE)
+    there = videos(folder)
     items = [_item(record, path, there) for record in found]
     unique((item.id for item in items), path, WHERE)
     counts = Counter(item.groups["template"][0] for item in items)
@@ -74,8 +83,10 @@ def _item(record: Mapping[str, Any], path: Path, there: Mapping[str, Path]) -> I
     template = "_".join(id.split("_")[:2])
     if template not in _STEPS:
         raise BenchmarkError(f"{path} has the question {id!r} of an unknown template.", WHERE)
-    answer = str(field(record, "answer", path, WHERE))
-    options = tuple(str(choice["choice"]) for choice in field(record, "choices", path, WHERE))
+    choices = field(record, "choices", path, WHERE)
+    marked = [choice["choice"] for choice in choices if choice.get("answer") == "Correct"]
+    answer = str(marked[0] if len(marked) == 1 else field(record, "answer", path, WHERE))
+    options = tuple(str(choice["choice"]) for choice in choices)
     if options.count(answer) != 1 or len(options) > len(LETTERS):
         raise BenchmarkError(f"The answer of {id} in {path} is not one of its choices, once.", f"Get it again: {WHERE}")
     start, end = (float(field(record, name, path, WHERE)) for name in ("start", "end"))

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -11,6 +11,7 @@ from trainer.benchmarks.files import BenchmarkError, digest
 from trainer.benchmarks.items import Item, Outcome, Scoring
 
 Results = Mapping[str, tuple[Item, Outcome]]  # by id of the item
+Draw = Callable[[Sequence[Item]], Sequence[Item]]
 _NAMED = 5  # missing videos that a message names
 
 
@@ -61,10 +62,10 @@ class Suite:
     def check(self, folder: Path) -> Check:
         """What is on disk, what is missing, and where to get it; never raises for files that are wrong."""
         try:
-            loaded = self.read(folder)
+            loaded = self.loaded(folder)
         except BenchmarkError as e:
             return Check(self.name, {}, 0, self.expected, 0, (), (), (str(e),), self.where)
-        missing = tuple(sorted({item.video_id for item in loaded.items if item.media is None}))
+        missing = _missing(loaded.items)
         there = {item.video_id for item in loaded.items if item.media is not None}
         return Check(
             self.name,
@@ -74,28 +75,45 @@ class Suite:
             len(there),
             missing,
             loaded.notes,
-            tuple(_problems(self, loaded, missing)),
+            tuple(_problems(self, len(loaded.items), missing)),
             self.where,
         )
 
-    def items(self, folder: Path, *, partial: bool = False) -> Loaded:
-        """The items, all of them with their videos; with `partial` also a part of the benchmark, or without videos.
+    def loaded(self, folder: Path) -> Loaded:
+        """All that is on disk.
+
+        Raises:
+            BenchmarkError: files are missing, of another version or damaged.
+        """
+        try:
+            return self.read(folder)
+        except (AttributeError, LookupError, TypeError, ValueError) as e:
+            detail = f"A record in {folder} is of another form than {self.name} has ({type(e).__name__}: {e})."
+            raise BenchmarkError(detail, f"It is another version, or damaged. {self.where}") from e
+
+    def items(self, folder: Path, *, partial: bool = False, draw: Draw = tuple) -> Loaded:
+        """The items that `draw` takes of all, with their videos; with `partial` of a part, or without some videos.
 
         Raises:
             BenchmarkError: files are missing, of another version or damaged; or a part is missing and `partial` is off.
         """
-        loaded = self.read(folder)
-        missing = tuple(sorted({item.video_id for item in loaded.items if item.media is None}))
-        problems = list(_problems(self, loaded, missing))
+        loaded = self.loaded(folder)
+        drawn = replace(loaded, items=tuple(draw(loaded.items)))
+        problems = _problems(self, len(loaded.items), _missing(drawn.items))
         if problems and not partial:
             raise BenchmarkError(" ".join(problems), f"{self.where} A part can be run if it is asked for (partial).")
-        return loaded
+        return drawn
 
 
-def _problems(suite: Suite, loaded: Loaded, missing: Sequence[str]) -> list[str]:
+def _missing(items: Sequence[Item]) -> tuple[str, ...]:
+    """The videos of items that are not there."""
+    return tuple(sorted({item.video_id for item in items if item.media is None}))
+
+
+def _problems(suite: Suite, questions: int, missing: Sequence[str]) -> list[str]:
     found = []
-    if len(loaded.items) != suite.expected:
-        found.append(f"{suite.name} has {suite.expected:,} questions as published; {len(loaded.items):,} are here.")
+    if questions != suite.expected:
+        found.append(f"{suite.name} has {suite.expected:,} questions as published; {questions:,} are here.")
     if missing:
         named = ", ".join(missing[:_NAMED]) + (", ..." if len(missing) > _NAMED else "")
         found.append(f"{len(missing):,} videos are missing: {named}.")

@@ -38,10 +38,14 @@ def read(folder: Path) -> Annotations:
     for name, things in found.items():
         video, _, frame = str(name).partition("/")
         number = frame.removesuffix(".png")
-        if not number.isdecimal() or not all(isinstance(t, dict) and {"class", *_KINDS} <= set(t) for t in things):
+        if not number.isdecimal() or not isinstance(things, list) or not all(map(_is_thing, things)):
             raise BenchmarkError(f"{path} has the frame {str(name)[:80]!r}, which is of another form.", WHERE)
         videos[Path(video).stem][int(number)] = things
     return videos
+
+
+def _is_thing(value: Any) -> bool:
+    return isinstance(value, dict) and {"class", *_KINDS} <= set(value)
 
 
 def graph(

@@ -32,6 +32,15 @@ def read(folder: Path) -> dict[str, Mapping[str, Any]]:
         raise BenchmarkError(f"{path} is no JSON, or is cut off: {e}.", f"Get it again: {WHERE}") from e
     if not isinstance(found, dict) or not set(_PARTS) <= set(found):
         raise BenchmarkError(f"{path} lacks one of {', '.join(_PARTS)}.", f"It is another file or version. {WHERE}")
+    try:
+        _check(found, path)
+    except (AttributeError, LookupError, TypeError) as e:
+        raise BenchmarkError(f"{path} has a record of another form ({e}).", f"Get it again: {WHERE}") from e
+    return {str(video["video_id"]): video for video in found["data"]}
+
+
+def _check(found: Mapping[str, Any], path: Path) -> None:
+    """Raises BenchmarkError for a video that is there twice, or a relation of things or words that aren't."""
     unique((str(field(video, "video_id", path, WHERE)) for video in found["data"]), path, WHERE)
     known = set(found["relations"])
     for video in found["data"]:
@@ -42,7 +51,6 @@ def read(folder: Path) -> dict[str, Mapping[str, Any]]:
                 raise BenchmarkError(
                     f"{path} has the relation {told} in {video['video_id']}.", f"Get it again: {WHERE}"
                 )
-    return {str(video["video_id"]): video for video in found["data"]}
 
 
 def graph(video: Mapping[str, Any], clips: Sequence[Span] = ()) -> SceneGraph:
