@@ -59,8 +59,8 @@ class Record:
         return max(self._whole(), default=0)
 
     def finish(self, state: State, result: dict[str, Any]) -> None:
-        """Store what the training left behind, then tell how it ended."""
-        self._store_checkpoints()
+        """Store what the training left behind, also while no worker looked, then tell how it ended."""
+        self.look()
         for step in self._stored if state == "succeeded" else ():
             self._drop_state(step)
         self.close()

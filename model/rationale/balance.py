@@ -38,8 +38,9 @@ class Balance:
             return 2 * both[qra.answer] <= both.total() + 1
         given, seen = self._topic(qra)
         seen.add(qra.answer)
-        if qra.answer in _TWO_WAYS:
-            return 2 * given[qra.answer] <= (1 + _LUCK) * given.total() + _SLACK
+        if qra.answer in _TWO_WAYS:  # about each topic, and on the whole
+            both = self._given.get((qra.family, qra.form, ""), Counter[str]())
+            return all(2 * told[qra.answer] <= (1 + _LUCK) * told.total() + _SLACK for told in (given, both))
         share = (given.total() + 1) / max(2, len(seen))
         return given[qra.answer] + 1 <= _SLACK + _EXCESS * share
 

@@ -68,7 +68,28 @@ class Place:
         return (self.home / "files" / "models" / model.replace(":", "_") / "model.safetensors").read_bytes()
 
     def process(self, id: str) -> int:
+        """The process of a training, once there is one."""
+        self.wait_for(id, "process.json")
         return int(json.loads((self.home / "tuning" / id / "process.json").read_text())["pid"])
+
+    def worker(self) -> int:
+        """The process group of the worker that watches trainings."""
+        running = local_stack.running(self.home)
+        assert running
+        return int(running.pids["trainer"])
+
+    def wait_for(self, id: str, file: str) -> None:
+        """Until a training's folder has a file."""
+        deadline = time.monotonic() + 280
+        while not (self.home / "tuning" / id / file).exists():
+            assert time.monotonic() < deadline, file
+            time.sleep(0.005)
+
+    def until_told(self, id: str, event: str) -> None:
+        deadline = time.monotonic() + 280
+        while event not in [e.data.get("event") for e in self.events(id)]:
+            assert time.monotonic() < deadline, event
+            time.sleep(0.1)
 
     def graph(self, model: str) -> int:
         """Make a graph with a model; how many objects it saw."""
@@ -151,18 +172,31 @@ def test_a_training_is_watched_live_and_again(place: Place, calm: dict[str, Any]
 @pytest.mark.timeout(600)
 def test_a_killed_worker_and_a_killed_trainer_change_nothing(place: Place, calm: dict[str, Any]) -> None:
     job = place.start("killed", save_every=3)
-    place.until(job.id, step=1)
-    running = local_stack.running(place.home)
-    assert running
     pid = place.process(job.id)
-    os.killpg(running.pids["trainer"], signal.SIGKILL)
-    place.until(job.id, step=4)
+    os.kill(pid, signal.SIGSTOP)  # it would have ended before the next worker is there
+    os.killpg(place.worker(), signal.SIGKILL)
+    place.until_told(job.id, "attached")
+    os.kill(pid, signal.SIGCONT)
+    place.wait_for(job.id, "checkpoints/step-000003/complete.json")
     assert place.process(job.id) == pid
     os.kill(pid, signal.SIGKILL)
     done = place.until(job.id, "succeeded")
-    said = [e.data.get("event") for e in place.events(job.id)]
-    assert "attached" in said and "restarted" in said
+    place.until_told(job.id, "restarted")
     assert place.weights(done["fine_tuned_model"]) == place.weights(calm["fine_tuned_model"])
+
+
+@pytest.mark.timeout(600)
+def test_a_training_that_ends_while_nobody_looks_is_told_whole(place: Place, calm: dict[str, Any]) -> None:
+    job = place.start("unseen")
+    place.process(job.id)
+    worker = place.worker()
+    os.killpg(worker, signal.SIGSTOP)
+    place.wait_for(job.id, "result.json")
+    os.killpg(worker, signal.SIGKILL)
+    done = place.until(job.id, "succeeded")
+    assert done["step"] == calm["step"] == 6
+    told = [e.data["step"] for e in reversed(place.events(job.id)) if e.type == "metrics" and "loss" in e.data]
+    assert told == list(range(1, 7))
 
 
 @pytest.mark.timeout(600)
