@@ -47,17 +47,18 @@ class Prompt:
 
 
 def joined(shown: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """Media of several prompts as those of one batch.
+    """Media of several prompts as those of one batch; they need not have the same kinds.
 
     Raises:
         RuntimeError: they are of sizes that don't go together.
     """
     batch = {}
-    for key in shown[0]:
-        parts = [media[key] for media in shown]
+    for key in {key: None for media in shown for key in media}:
+        having = [media for media in shown if key in media]
+        parts = [media[key] for media in having]
         if patches := _OF_PATCHES.get(key):
-            parts = _counted_on(parts, [len(media[patches].flatten(0, -2)) for media in shown])
-        in_a_row = _IN_A_ROW.get(key) in shown[0]
+            parts = _counted_on(parts, [len(media[patches].flatten(0, -2)) for media in having])
+        in_a_row = _IN_A_ROW.get(key) in having[0]
         batch[key] = torch.cat(parts, -1 if in_a_row else 0)
     return batch
 

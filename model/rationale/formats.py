@@ -119,8 +119,8 @@ def dataset_info(name: str, file_name: str, visual: Visual = "video") -> dict[st
 
 
 def instructed(question: str, instruction: str) -> str:
-    """What a model is asked: the question q under the instruction i of what to give for it."""
-    return f"{question}\n{instruction}"
+    """What a model is asked: the question q under the instruction i of what to give for it, where there is one."""
+    return f"{question}\n{instruction}" if instruction else question
 
 
 def asked(part: Part, question: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.trainer.tuning_folders import TINY, build, make_folder, read_lines, write_rows
+from tests.trainer.tuning_folders import TINY, build, losses, make_folder, read_lines, write_rows
 from trainer.tuning import recipes
 from trainer.tuning.data import order, training_samples
 from trainer.tuning.spec import TuningError, TuningSpec
@@ -114,6 +114,28 @@ def test_earlier_instruction_data_is_mixed_in_by_its_answers_alone(tmp_path: Pat
     assert [bool(s.rationale) for s in samples] == [True] * 4 + [False] * 6
     assert set(Counter(s.id for s in samples[4:]).values()) == {2}  # every row as often as any other
     assert [len(training_samples(TuningSpec(TINY), folder))] == [4]
+
+
+def test_earlier_rows_may_have_an_instruction_of_their_own_and_show_one_frame_or_none(tmp_path: Path) -> None:
+    """A batch of a video, a picture and a text has the loss of the three one by one, also behind shared prefixes."""
+
+    def trained(name: str, **spec: Any) -> list[dict[str, Any]]:
+        folder = make_folder(tmp_path / name, 4, batch=6, mixture={"ratio": 0.5}, max_steps=2, **spec)
+        [row, _, other, _] = read_lines(folder / "train.jsonl")
+        one = row | {"frames": row["frames"][:1], "times": [0.0], "question": "Is it red?", "instruction": ""}
+        text = other | {"frames": [], "times": [], "instruction": "Say it in a word."}
+        write_rows(folder / "mixture.jsonl", [one, text])
+        trainer = build(folder)
+        samples = training_samples(trainer.spec, folder)
+        assert [(len(s.frames), s.instruction) for s in samples[4:]] == [(1, ""), (0, "Say it in a word.")]
+        asked = [trainer.encoder.encode(s).prompts[0].request.text for s in samples[4:]]
+        assert asked == ["Is it red?", f"{text['question']}\nSay it in a word."]
+        trainer.train()
+        return losses(folder)
+
+    together, alone, twice = trained("1"), trained("2", accumulation=6), trained("3", shared_prefix=False)
+    for other in (alone, twice):
+        assert [row["loss"] for row in other] == pytest.approx([row["loss"] for row in together], rel=1e-5)
 
 
 def test_the_order_is_the_seeds_and_shows_everything_equally_often() -> None:

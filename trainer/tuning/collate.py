@@ -63,7 +63,8 @@ class Encoder:
         """
         frames = keyframes(sample)
         said = (sample.answer, sample.rationale) if sample.rationale else (sample.answer,)
-        texts = [instructed(sample.question, i) for i in self._instructions[: len(said)]]
+        under = self._instructions if sample.instruction is None else (sample.instruction,)
+        texts = [instructed(sample.question, i) for i in under[: len(said)]]
         prompts = self._prompter.prompts([Request("tuning", text, frames) for text in texts])
         targets = tuple(self._target(text, target) for text, target in zip(texts, said, strict=True))
         encoded = Encoded(sample.id, tuple(prompts), targets)

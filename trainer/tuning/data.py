@@ -23,6 +23,7 @@ class Sample:
     frames: tuple[Path, ...]
     times: tuple[float, ...]
     options: tuple[str, ...] = ()  # of a choice
+    instruction: str | None = None  # of a row of earlier instruction data, in place of i^a; "" is none
 
 
 def training_samples(spec: TuningSpec, folder: Path) -> list[Sample]:
@@ -37,7 +38,7 @@ def training_samples(spec: TuningSpec, folder: Path) -> list[Sample]:
     if spec.lambda_rationale == 0:  # then the term is not computed at all: exactly the training on answers
         samples = [replace(s, rationale="") for s in samples]
     if spec.mixture is not None and spec.mixture.ratio > 0:
-        earlier = read_samples(folder, "mixture.jsonl", spec.frames)
+        earlier = read_samples(folder, "mixture.jsonl", spec.frames, blind=True)
         if not earlier:
             remedy = "Give instruction rows, or leave the mixture out."
             raise TuningError("no_samples", "mixture.jsonl", "There is nothing to mix in.", remedy)
@@ -57,8 +58,8 @@ def order(count: int, length: int, seed: object) -> list[int]:
     return made[:length]
 
 
-def read_samples(folder: Path, name: str, most_frames: int) -> list[Sample]:
-    """The rows of a file in the folder; none where there is no such file.
+def read_samples(folder: Path, name: str, most_frames: int, *, blind: bool = False) -> list[Sample]:
+    """The rows of a file in the folder; none where there is no such file. `blind`: also such as show no frames.
 
     Raises:
         TuningError: a row that can't be used, by its line.
@@ -66,7 +67,7 @@ def read_samples(folder: Path, name: str, most_frames: int) -> list[Sample]:
     file = folder / name
     if not file.is_file():
         return []
-    return [_sample(row, folder, f"{name} line {n}", most_frames) for n, row in _rows(file)]
+    return [_sample(row, folder, f"{name} line {n}", most_frames, blind) for n, row in _rows(file)]
 
 
 def _rows(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -85,11 +86,11 @@ def _rows(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
             yield n, row
 
 
-def _sample(row: Mapping[str, Any], folder: Path, place: str, most_frames: int) -> Sample:
+def _sample(row: Mapping[str, Any], folder: Path, place: str, most_frames: int, blind: bool) -> Sample:
     for key in ("question", "answer"):
         if not isinstance(row.get(key), str) or not row[key].strip():
             raise TuningError("bad_row", place, f"{place} has no {key}.", "Every row needs a question and an answer.")
-    frames, times = _shown(row, folder, place)
+    frames, times = ((), ()) if blind and not row.get("frames") else _shown(row, folder, place)
     kept = [len(frames) * (2 * i + 1) // (2 * most_frames) for i in range(most_frames)]  # the middles of equal parts
     if len(frames) > most_frames:
         frames, times = tuple(frames[i] for i in kept), tuple(times[i] for i in kept)
@@ -98,7 +99,8 @@ def _sample(row: Mapping[str, Any], folder: Path, place: str, most_frames: int) 
     steps = row["steps"] if isinstance(row.get("steps"), int) else 0
     video = str(row.get("video_id", ""))
     name, options = str(row.get("id", place)), tuple(map(str, row.get("options") or ()))
-    return Sample(name, video, row["question"], row["answer"], rationale, steps, frames, times, options)
+    own = str(row["instruction"]) if row.get("instruction") is not None else None
+    return Sample(name, video, row["question"], row["answer"], rationale, steps, frames, times, options, own)
 
 
 def _shown(row: Mapping[str, Any], folder: Path, place: str) -> tuple[tuple[Path, ...], tuple[float, ...]]:
