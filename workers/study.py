@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,10 +21,11 @@ from graphdb import videos
 from graphdb.connection import Driver
 from graphdb.qra import make_qra
 from graphdb.scratch import scratch_database
+from model.prompts import SETS
 from model.rationale.mix import Mix, apportion
 from trainer.study import graphs
 from trainer.study.plan import Ask, Cell, Plan, Source, digest
-from trainer.tuning.spec import TuningSpec
+from trainer.tuning.spec import Mixture, TuningSpec
 from trainer.world.scene import Scene
 from trainer.world.score import score as scored
 from trainer.world.score import total
@@ -137,15 +138,20 @@ class Study:
                     told(f"questions for {self.key(cell)}")
 
     def _make_graphs(self, cell: Cell) -> None:
-        source = cell.source
+        """Graphs of a cell's worlds, and for a base the exchanges that it and those built on it rehearse."""
+        if cell.base is not None:
+            self._make_graphs(cell.base)
+        source, worlds = cell.source, _worlds(cell)
+        if all((self._graphs(cell) / f"{seed}.json").exists() for seed in worlds):
+            return
         order = {
             "pictures": str(self._pictures(source)),
             "graphs": str(self._graphs(cell)),
             "model": None if source.true else str(self._model(source.model)),
             "without": source.without,
             "noise": source.noise,
+            "prompts": _read(self.checkpoint / "stsg.json").get("prompts", SETS[0]) if cell.base is None else None,
         }
-        worlds = _worlds(cell)
         self._graphs(cell).mkdir(parents=True, exist_ok=True)
 
         def part(at: int) -> None:
@@ -159,6 +165,12 @@ class Study:
     def _pictures(self, source: Source) -> Path:
         return (self.folder / "pictures" / ("whole" if "splitting" in source.without else "clips")).resolve()
 
+    def _rehearsed(self, cell: Cell, count: int) -> Iterator[dict[str, Any]]:
+        base = cell.base or cell
+        files = [self._graphs(base) / f"{seed}.exchanges.json" for seed in _worlds(base)]
+        for row in graphs.rehearsed(files, count):
+            yield row | {"frames": [f"earlier/{name}" for name in row["frames"]]}
+
     def _graphs(self, cell: Cell) -> Path:
         source = cell.source
         of = "true" if source.true else self.key(source.model)
@@ -170,12 +182,13 @@ class Study:
         if (folder / "spec.json").exists():
             return
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "pictures").unlink(missing_ok=True)
-        (folder / "pictures").symlink_to(self._pictures(cell.source))
+        for name, source in (("pictures", cell.source), ("earlier", (cell.base or cell).source)):
+            (folder / name).unlink(missing_ok=True)
+            (folder / name).symlink_to(self._pictures(source))
         made = {seed: graphs.load(self._graphs(cell) / f"{seed}.json") for seed in _worlds(cell)}
         rows = list(_rows(driver, made, cell))
-        with (folder / "train.jsonl").open("w") as out:
-            out.writelines(json.dumps(row) + "\n" for row in rows)
+        _write_lines(folder / "train.jsonl", rows)
+        _write_lines(folder / "mixture.jsonl", self._rehearsed(cell, round(cell.rehearsal * len(rows))))
         scores = total(scored(graph, truth(Scene.generate(seed, split="train"))) for seed, (graph, _) in made.items())
         f1 = {kind: round(s.f1, 4) for kind, s in scores.items()}
         _write(folder / "data.json", {"samples": len(rows), "worlds": len(made), "f1": f1})
@@ -189,6 +202,7 @@ class Study:
             max_steps=cell.steps,
             epochs=1000,
             learning_rate=cell.rate,
+            mixture=Mixture(cell.rehearsal) if cell.rehearsal else None,
             save_every=max(cell.steps // 3, 1),
             validate_every=0,
             seed=cell.seed,
@@ -263,3 +277,8 @@ def _write(file: Path, value: Any) -> None:
     part = file.with_suffix(".part")
     part.write_text(json.dumps(value, sort_keys=True, separators=(",", ":")) + "\n")
     part.replace(file)
+
+
+def _write_lines(file: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    with file.open("w") as out:
+        out.writelines(json.dumps(row) + "\n" for row in rows)

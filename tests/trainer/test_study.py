@@ -23,8 +23,9 @@ def test_arms_differ_in_one_thing_and_tables_share_their_cells() -> None:
     assert replace(plan.rows["arms"]["Distillation"][0], source=step.source) == step
     assert replace(plan.rows["arms"]["STEP, lambda 0"][0], lambda_rationale=1.0) == step
     assert plan.rows["lambda"]["1"][0] == plan.rows["mix"]["balanced"][0] == plan.rows["rounds"]["round 1"][0] == step
-    assert {c.worlds for c in plan.cells()} == {plans.FULL.worlds}
-    assert {c.samples for row in plan.rows["arms"].values() for c in row} == {plans.FULL.samples}
+    tuned = [c for c in plan.cells() if c != base]
+    assert {(c.worlds, c.rehearsal) for c in tuned} == {(plans.FULL.worlds, plans.REHEARSAL)}
+    assert {c.samples for row in plan.rows["arms"].values() for c in row if c != base} == {plans.FULL.samples}
 
 
 def test_cells_come_after_what_they_build_on_and_no_two_have_one_key() -> None:

@@ -11,7 +11,7 @@ from trainer.study import plan as plans
 from trainer.study.report import markdown
 from workers.study import Study
 
-SCALE = replace(plans.QUICK, worlds=4, samples=12, steps=2, questions=6, tables=())
+SCALE = replace(plans.QUICK, worlds=4, samples=12, steps=2, base=(3, 20, 3), questions=6, tables=())
 
 
 @pytest.mark.timeout(600)
@@ -23,17 +23,17 @@ def test_a_study_goes_from_videos_to_a_table_and_is_not_done_twice(tmp_path: Pat
     study, told = Study(tmp_path / "work", tmp_path / "results"), list[str]()
     study.run(plan, told.append)
     assert told[0] == "2 models to measure"
-    for cell in (step.base, step):
+    for cell, samples, steps in ((step.base, 20, 3), (step, 12, 2)):
         found = study.result(cell)
         assert len(found["answers"]["world direct 6"]["right"]) == 6
-        assert found["data"]["samples"] == 12 and found["training"]["steps"] == 2
+        assert found["data"]["samples"] == samples and found["training"]["steps"] == steps
     assert study.result(step.base)["data"]["f1"]["objects"] == 1 >= study.result(step)["data"]["f1"]["events"]
-    rows = [json.loads(line) for line in next((tmp_path / "work" / "cells").glob("*/train.jsonl")).open()]
-    assert all(
-        (tmp_path / "work" / "pictures" / "clips" / name.partition("/")[2]).is_file()
-        for r in rows
-        for name in r["frames"]
-    )
+    for file in (tmp_path / "work" / "cells").glob("*/*.jsonl"):
+        rows = [json.loads(line) for line in file.open()]
+        assert all((file.parent / name).is_file() for row in rows for name in row.get("frames", ()))
+        if file.name == "mixture.jsonl":  # of every prompt that an induction has, some about no frame
+            assert len(rows) == round(plans.REHEARSAL * (20 if len(rows) > 4 else 12))
+            assert all(row["answer"] and row["instruction"] == "" for row in rows)
     lines = list(markdown(plan, study.result, "stsg study"))
     assert any(line.startswith("| STEP |") for line in lines)
     shutil.rmtree(tmp_path / "work")  # what is measured needs nothing but its results

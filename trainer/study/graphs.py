@@ -1,6 +1,7 @@
 """`python -m trainer.study.graphs ORDER` makes graphs of training worlds: induced by a model, true, or true with noise.
 
-ORDER is a JSON file: where pictures and graphs go, which worlds, which checkpoint and switches, how much noise. A world whose
+ORDER is a JSON file: where pictures and graphs go, which worlds, which checkpoint and switches, how much noise, and with
+`prompts` (a prompt set) that every exchange of an induction with the perfect Video-LLM is kept beside the graph. A world whose
 graph is there is not done again.
 """
 
@@ -11,15 +12,19 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import cv2
 import numpy as np
 from pydantic import TypeAdapter
 
+from model.backends.trace import Traced
 from model.induction.pipeline import InductionOptions, induce
 from model.induction.splitting import split
+from model.rationale.mix import apportion
 from model.stsg import Attribute, Clip, Keyframe, ObjectNode, SceneGraph
 from model.video_llm import VideoLLM
+from trainer.world.oracle import Oracle
 from trainer.world.render import render_video
 from trainer.world.scene import ACTIONS, COLORS, RELATIONS, SHAPES, SIZES, Scene
 from trainer.world.truth import truth
@@ -41,7 +46,7 @@ def main(file: Path) -> int:
     if not worlds:
         return 0
     llm = _opened(order["model"])
-    options = InductionOptions.from_dict({**(llm.advice if llm else {}), **dict.fromkeys(order["without"], False)})
+    options = InductionOptions.from_dict(dict.fromkeys(order["without"], False))
     for seed in worlds:
         scene = Scene.generate(seed, split="train")
         clips = _clips(scene, pictures / str(seed), options)
@@ -50,12 +55,35 @@ def main(file: Path) -> int:
             told = rejects.counts()
         else:
             graph, told = noisy(truth(scene), order["noise"], Random(f"{seed}:noise")), {}
-        target = graphs / f"{seed}.json"
-        part = target.with_suffix(".part")
+        if order["prompts"]:
+            (graphs / f"{world_id(seed)}.json").write_text(json.dumps(scene.to_dict()))
+            _write(graphs / f"{seed}.exchanges.json", _exchanges(seed, clips, Oracle(graphs, order["prompts"])))
         kept = [[c.index, c.t_start, c.t_end, [[k.id, k.t] for k in c.keyframes]] for c in clips]
-        part.write_text(json.dumps({"graph": _GRAPH.dump_python(graph, mode="json"), "clips": kept, "rejects": told}))
-        part.replace(target)
+        found = {"graph": _GRAPH.dump_python(graph, mode="json"), "clips": kept, "rejects": told}
+        _write(graphs / f"{seed}.json", found)  # last, as it says that the world is done
     return 0
+
+
+def _exchanges(seed: int, clips: Sequence[Clip], oracle: Oracle) -> list[dict[str, Any]]:
+    """What a video's induction asks and the perfect answers, as rows of instruction data: each question once."""
+    told: list[dict[str, Any]] = []
+    for parsing in (True, False):
+        induce(clips, Traced(oracle, told.append), InductionOptions(parsing=parsing))
+    at = {frame.id: frame.t for clip in clips for frame in clip.keyframes}
+    rows = {
+        row["exchange"]: {
+            "id": row["exchange"],
+            "kind": row["step"],
+            "question": row["text"],
+            "instruction": "",
+            "answer": row["reply"],
+            "frames": [f"{seed}/{picture_name(id)}" for id in row["frames"]],
+            "times": [at[id] for id in row["frames"]],
+        }
+        for row in told
+        if row["reply"].strip()
+    }
+    return list(rows.values())
 
 
 def _opened(model: str | None) -> VideoLLM | None:
@@ -64,6 +92,20 @@ def _opened(model: str | None) -> VideoLLM | None:
     from model.backends import open_video_llm  # torch, which true graphs do without
 
     return open_video_llm(f"hf:{model}")
+
+
+def rehearsed(files: Sequence[Path], count: int) -> list[dict[str, Any]]:
+    """`count` kept exchanges from the worlds' files, as many of each kind as the others; those of a kind are drawn."""
+    of_kind: dict[str, list[dict[str, Any]]] = {}
+    for file in files:
+        for row in json.loads(file.read_text()):
+            of_kind.setdefault(row["kind"], []).append(row)
+    rng = Random("rehearsed")
+    chosen: list[dict[str, Any]] = []
+    for kind, wanted in apportion(count, dict.fromkeys(sorted(of_kind), 1.0)).items():
+        rows = of_kind[kind]
+        chosen += rng.sample(rows, wanted) if wanted <= len(rows) else rng.choices(rows, k=wanted)
+    return chosen
 
 
 def load(file: Path) -> tuple[SceneGraph, list[Clip]]:
@@ -110,6 +152,12 @@ def _clips(scene: Scene, folder: Path, options: InductionOptions) -> list[Clip]:
         if not picture.exists():
             cv2.imwrite(str(picture), frame.image[:, :, ::-1])
     return clips
+
+
+def _write(file: Path, value: Any) -> None:
+    part = file.with_suffix(".part")
+    part.write_text(json.dumps(value))
+    part.replace(file)
 
 
 def picture_name(keyframe: str) -> str:

@@ -24,6 +24,7 @@ ROUNDS = 3
 _FIRST_WORLD, _FIRST_BASE_WORLD = 100_000, 200_000  # seeds of training worlds: those of the base are its own
 _BASE_RATE = 5e-4
 _RATE = 3e-4
+REHEARSAL = 0.3  # exchanges of inductions for each sample, as training on other things makes a model forget them
 _COMPUTE = 1.5  # how much longer a step with a rationale takes, behind a shared prefix
 
 
@@ -63,6 +64,7 @@ class Cell:
     worlds: int  # videos that questions are asked about
     first_world: int
     base: "Cell | None" = None  # None: the starting checkpoint
+    rehearsal: float = REHEARSAL  # exchanges of inductions of the base's worlds for each sample (STEP App. C)
     batch: int = 16
 
     def key(self, checkpoint: str) -> str:
@@ -84,13 +86,14 @@ class Scale:
     worlds: int
     samples: int
     steps: int
+    base: tuple[int, int, int]  # worlds, samples and steps of the base
     questions: int  # of each benchmark; 0 is all
     tables: tuple[str, ...]
 
 
 TABLES = ("arms", "ablation", "lambda", "mix", "rounds", "noise", "size", "rationale")
-FULL = Scale("full", seeds=3, worlds=240, samples=3000, steps=600, questions=0, tables=TABLES)
-QUICK = Scale("quick", seeds=1, worlds=60, samples=600, steps=150, questions=300, tables=("arms", "lambda"))
+FULL = Scale("full", 3, worlds=120, samples=1500, steps=300, base=(240, 5000, 1000), questions=0, tables=TABLES)
+QUICK = Scale("quick", 1, worlds=30, samples=400, steps=100, base=(60, 1200, 300), questions=300, tables=("arms",))
 
 
 @dataclass(slots=True)
@@ -140,8 +143,9 @@ def _base(scale: Scale) -> Cell:
 
     It knows how questions are put and answered, and has seen none that is composed.
     """
+    worlds, samples, steps = scale.base
     mix = tuple(ATOMIC.items())
-    return Cell(Source(true=True), mix, scale.samples, scale.steps, 0.0, _BASE_RATE, 0, scale.worlds, _FIRST_BASE_WORLD)
+    return Cell(Source(true=True), mix, samples, steps, 0.0, _BASE_RATE, 0, worlds, _FIRST_BASE_WORLD)
 
 
 def step(scale: Scale, seed: int) -> Cell:
