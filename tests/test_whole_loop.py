@@ -14,7 +14,7 @@ from trainer.world.files import Rendered, load_scene, render_with_truth
 from trainer.world.score import KINDS, Score, chance, score, total
 from trainer.world.truth import truth
 
-PERFECT, TINY = 50, 24
+PERFECT, TINY = 50, 12
 
 
 @pytest.fixture(scope="module")

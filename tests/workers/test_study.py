@@ -11,7 +11,7 @@ from trainer.study import plan as plans
 from trainer.study.report import markdown
 from workers.study import Study
 
-SCALE = replace(plans.QUICK, worlds=4, samples=12, steps=2, base=(3, 20, 3), questions=6, tables=())
+SCALE = replace(plans.QUICK, worlds=2, samples=12, steps=2, base=(2, 20, 3), questions=6, tables=())
 
 
 @pytest.mark.timeout(600)
