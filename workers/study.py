@@ -101,20 +101,22 @@ class Study:
         return self.checkpoint if cell is None else self._folder(cell) / "model"
 
     def _answer_all(self, wave: Sequence[Cell], plan: Plan, told: Told) -> None:
+        threads = max(1, _PROCESSES // len(wave))
+
         def one(cell: Cell) -> None:
-            self._answer(cell, plan.asks.get(cell, []))
+            self._answer(cell, plan.asks.get(cell, []), threads)
             told(f"measured {self.key(cell)}")
 
         with ThreadPoolExecutor(_PROCESSES) as pool:
             list(pool.map(one, wave))
 
-    def _answer(self, cell: Cell, asks: Sequence[Ask]) -> None:
+    def _answer(self, cell: Cell, asks: Sequence[Ask], threads: int) -> None:
         """Train a cell's model, unless it is there, ask it, and keep the answers."""
         folder = self._folder(cell)
         folder.mkdir(parents=True, exist_ok=True)
         frames = str((self.folder / "frames").resolve())
         _write(folder / "asks.json", {"frames": frames, "asks": [asdict(ask) for ask in asks]})
-        _run(["trainer.study.cell", str(folder)], folder / "log.txt")
+        _run(["trainer.study.cell", str(folder)], folder / "log.txt", threads)
         answers = self.result(cell).get("answers", {}) | _read(folder / "answers.json")
         result = {
             "cell": asdict(cell),
@@ -250,8 +252,8 @@ def _name(ask: Ask) -> str:
     return f"{ask.benchmark} {ask.mode} {ask.samples}"
 
 
-def _run(module: Sequence[str], log: Path) -> None:
-    """Run a module of ours with one thread.
+def _run(module: Sequence[str], log: Path, threads: int = 1) -> None:
+    """Run a module of ours.
 
     Raises:
         StudyError: it failed.
@@ -261,7 +263,7 @@ def _run(module: Sequence[str], log: Path) -> None:
             [sys.executable, "-m", *module],
             stdout=out,
             stderr=subprocess.STDOUT,
-            env=os.environ | {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"},
+            env=os.environ | {"OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"},
             check=False,
         )
     if done.returncode:
