@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from graphdb import schema
 from graphdb.connection import PATIENCE, connect
@@ -39,6 +40,12 @@ class Service:
             self._models[name] = open_model(spec)
             self._identities[name] = identity
         return self._models[name]
+
+    def scratch(self) -> TemporaryDirectory[str]:
+        """A folder for files that are on their way, gone in the end; the system's own may be memory."""
+        parent = self.settings.home / "scratch"
+        parent.mkdir(parents=True, exist_ok=True)
+        return TemporaryDirectory(dir=parent)
 
     def close(self) -> None:
         self.driver.close()
