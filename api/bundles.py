@@ -24,7 +24,7 @@ def respond(service: Service, request: Request, dataset: QraDataset, wanted: exp
     Raises ClientDisconnect where the client has left before that.
     """
     exports.check(wanted)
-    scratch = exports.scratch(service)
+    scratch = service.scratch()
     try:
         named: dict[str, None] = {}
         members = _rows(service, request, dataset, wanted, Path(scratch.name), named)

@@ -23,6 +23,18 @@ class ServiceError(Exception):
         self.detail, self.remedy, self.code, self.status = detail, remedy, code, status
 
 
+def check_succeeded(what: str, id: str, state: str, error: dict[str, Any] | None) -> None:
+    """Check how a job of the service has ended.
+
+    Raises:
+        ServiceError: otherwise than well, with the job's own detail and remedy.
+    """
+    if state != "succeeded":
+        told = error or {}
+        why = told.get("detail") or told.get("message") or ""
+        raise ServiceError(f"{what} {id} {state}. {why}".rstrip(), told.get("remedy", ""))
+
+
 @dataclass(frozen=True)
 class Event:
     """One event of a run: its number, its type, and what it says."""

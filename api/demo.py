@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from api.cli import local, qra, show
 from api.cli.videos import write_lines
-from api.client import Client, ServiceError
+from api.client import Client, check_succeeded
 from api.scoring import Scores, score_export
 
 _SEED = 7
@@ -75,7 +75,7 @@ def _through_the_service(report: Report, folder: Path, client: Client, video: Pa
         _induce(report, client, video, model)
         summary = client.get(f"/v1/graphs/{report.run_id}")
         report.graph, report.browser_url = summary["counts"], summary["browser_url"]
-        show_graph(summary, score_export(client, report.run_id, truth) if truth else None, report)
+        _show_graph(summary, score_export(client, report.run_id, truth) if truth else None, report)
         with report.timed("qra"):
             _questions(report, client, folder)
 
@@ -103,12 +103,10 @@ def _induce(report: Report, client: Client, video: Path, model: str) -> None:
             report.seconds[stage] = round(time.monotonic() - since, 2)
         run = client.get(f"/v1/runs/{report.run_id}")
         bars.end(bar, run["state"])
-    if run["state"] != "succeeded":
-        error = run["error"] or {}
-        raise ServiceError(f"The run {run['state']}: {error.get('detail', '')}", error.get("remedy", ""))
+    check_succeeded("The run", report.run_id, run["state"], run["error"])
 
 
-def show_graph(summary: dict[str, Any], scores: Scores | None, report: Report) -> None:
+def _show_graph(summary: dict[str, Any], scores: Scores | None, report: Report) -> None:
     """Counts per kind, beside precision, recall and F1 where the truth is known, and the Browser's link."""
     if scores is None:
         show.table("graph", ("kind", "count"), list(summary["counts"].items()))
@@ -126,9 +124,7 @@ def show_graph(summary: dict[str, Any], scores: Scores | None, report: Report) -
 def _questions(report: Report, client: Client, folder: Path) -> None:
     """Sample questions of one to four steps, download them, and print one of several of the lengths."""
     dataset = qra.make(client, [report.run_id], {"steps": _STEPS}, seed=_SEED, name="demo")
-    if dataset["state"] != "succeeded":
-        error = dataset["error"] or {}
-        raise ServiceError(f"The data set {dataset['state']}: {error.get('detail', '')}", error.get("remedy", ""))
+    check_succeeded("The data set", dataset["id"], dataset["state"], dataset["error"])
     export = folder / "qra.jsonl"
     write_lines(client, f"/v1/qra-datasets/{dataset['id']}/export", export)
     report.export = str(export)

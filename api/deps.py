@@ -5,7 +5,6 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from workers.runtime import Service
-from workers.settings import Settings
 
 
 def _service(request: Request) -> Service:
@@ -13,10 +12,4 @@ def _service(request: Request) -> Service:
     return service
 
 
-def _settings(request: Request) -> Settings:
-    settings: Settings = request.app.state.settings
-    return settings
-
-
 ServiceDep = Annotated[Service, Depends(_service)]
-SettingsDep = Annotated[Settings, Depends(_settings)]

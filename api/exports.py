@@ -7,7 +7,6 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache, partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, BinaryIO
 
 from anyio import from_thread
@@ -208,7 +207,7 @@ def _built(service: Service, request: Request, dataset: QraDataset, wanted: Want
     """The name of the stored file, which is built where it is not there yet."""
     with _alone(request, stored):
         if not service.storage.exists(stored):
-            with scratch(service) as name:
+            with service.scratch() as name:
                 folder = Path(name)
                 if wanted.format == "hf":
                     made = _write_tar(folder / "folder.tar", hf_folder(folder, service, request, dataset, wanted))
@@ -230,13 +229,6 @@ def _alone(request: Request, stored: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def scratch(service: Service) -> TemporaryDirectory[str]:
-    """A folder for a file that is being made."""
-    parent = service.settings.home / "scratch"  # not /tmp, which may be memory
-    parent.mkdir(parents=True, exist_ok=True)
-    return TemporaryDirectory(dir=parent)
 
 
 def _pictures(service: Service, wanted: Wanted) -> Picture | None:

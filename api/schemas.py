@@ -53,7 +53,9 @@ class EvaluationRequest(Body):
     """Which model is asked which questions, and how it gives its answers."""
 
     model: Annotated[str, Field(max_length=200, description="Empty is the default model.")] = ""
-    benchmark: Annotated[str, Field(max_length=200, description="world, world-composition, world-shifted.")] = "world"
+    benchmark: Annotated[
+        str, Field(max_length=200, description="world, world-composition, world-shifted or world-validation.")
+    ] = "world"
     mode: Annotated[Literal["direct", "rationale"], Field(description="The answer at once, or a rationale first.")] = (
         "direct"
     )

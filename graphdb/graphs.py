@@ -1,38 +1,19 @@
 """The STSG in Neo4j: saved clip by clip, loaded back exactly as it was, counted, paged, exported, deleted.
 
-Ids in the database are `<run id>/<local id>`, made from position and content, so that every write is a MERGE that may run
-twice. Each node and edge also has the run (`graph_id`), the video, a `name` or `predicate` that reads well as a caption,
-and its provenance.
+Each node and edge has a `name` or `predicate` that reads well as a caption, and its provenance.
 """
 
-import hashlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal
 
 from neo4j import Driver, ManagedTransaction
 
 from graphdb.connection import BATCH, read, write
 from graphdb.cypher import cypher
+from graphdb.graph_rows import EDGE_ENDS, NODE_LABELS, EdgeType, GraphRows, NodeLabel, Properties
 from graphdb.jobs import Lease, prove
 from model.stsg import Attribute, Clip, Event, Motion, ObjectNode, Reference, Relation, SceneGraph
-
-NodeLabel = Literal["Clip", "Keyframe", "Object", "Attribute"]
-EdgeType = Literal["ATTRIBUTE", "RELATION", "MOTION", "REFERENCE", "EVENT", "HAS_CLIP", "HAS_KEYFRAME", "SHOWS", "NEXT"]
-NODE_LABELS: tuple[NodeLabel, ...] = ("Clip", "Keyframe", "Object", "Attribute")
-EDGE_ENDS: dict[EdgeType, tuple[str, str]] = {
-    "ATTRIBUTE": ("Object", "Attribute"),
-    "RELATION": ("Object", "Object"),
-    "MOTION": ("Object", "Object"),
-    "REFERENCE": ("Object", "Object"),
-    "EVENT": ("Video", "Clip"),
-    "HAS_CLIP": ("Video", "Clip"),
-    "HAS_KEYFRAME": ("Clip", "Keyframe"),
-    "SHOWS": ("Keyframe", "Object"),
-    "NEXT": ("Clip", "Clip"),
-}
-_Properties = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,55 +37,6 @@ class StoredClip:
     induced: bool
 
 
-@dataclass(slots=True)
-class _Rows:
-    """Nodes and edges of one graph, on their way into the database."""
-
-    run_id: str
-    video_id: str
-    nodes: dict[NodeLabel, dict[str, tuple[list[str], _Properties]]] = field(default_factory=dict)
-    edges: dict[EdgeType, dict[str, tuple[str, str, _Properties]]] = field(default_factory=dict)
-
-    def id(self, local: str) -> str:
-        return f"{self.run_id}/{local}"
-
-    def node(self, label: NodeLabel, local: str, extra: Sequence[str] = (), **properties: Any) -> str:
-        id = self.id(local)
-        owned = {"id": id, "graph_id": self.run_id, "video_id": self.video_id}
-        self.nodes.setdefault(label, {})[id] = (list(extra), properties | owned)
-        return id
-
-    def edge(self, kind: EdgeType, start: str, end: str, *told: object, **properties: Any) -> None:
-        """`start` and `end` are ids in the database; `told` is what tells edges between the same two nodes apart."""
-        ends = (start.removeprefix(self.run_id), end.removeprefix(self.run_id))  # the same in every run of a video
-        digest = hashlib.sha256("\0".join(map(str, (*ends, *told))).encode()).hexdigest()[:16]
-        id = self.id(f"{kind.lower()}/{digest}")
-        owned = {"id": id, "graph_id": self.run_id, "video_id": self.video_id}
-        self.edges.setdefault(kind, {})[id] = (start, end, properties | owned)
-
-    def save(self, tx: ManagedTransaction) -> None:
-        """Nodes first, then edges, in batches sorted by id, so that two writers lock in one order."""
-        for label in NODE_LABELS:
-            rows = [
-                {"id": id, "labels": labels, "properties": p}
-                for id, (labels, p) in sorted(self.nodes.get(label, {}).items())
-            ]
-            for batch in _batches(rows):
-                tx.run(cypher("graph_save_nodes"), label=label, rows=batch).consume()
-        for type, (start, end) in EDGE_ENDS.items():
-            rows = [
-                {"id": id, "start": a, "end": b, "properties": p}
-                for id, (a, b, p) in sorted(self.edges.get(type, {}).items())
-            ]
-            for batch in _batches(rows):
-                told = {"type": type, "from": start, "to": end, "rows": batch}
-                saved = tx.run(cypher("graph_save_edges"), told).single(strict=True)["saved"]
-                if saved < len(batch):
-                    raise ValueError(
-                        f"{len(batch) - saved} {type} edges of {self.run_id} have an end that is not stored"
-                    )
-
-
 def save_clips(
     driver: Driver, run_id: str, video_id: str, clips: Sequence[Clip], *, lease: Lease | None = None
 ) -> None:
@@ -113,14 +45,14 @@ def save_clips(
     Raises:
         LeaseLost: nothing was written.
     """
-    rows = _Rows(run_id, video_id)
+    rows = GraphRows(run_id, video_id)
     ids = [_clip_node(rows, clip) for clip in clips]
     for before, after in pairwise(ids):
         rows.edge("NEXT", before, after, predicate="next")
     _save(driver, rows, lease)
 
 
-def _clip_node(rows: _Rows, clip: Clip) -> str:
+def _clip_node(rows: GraphRows, clip: Clip) -> str:
     id = rows.node(
         "Clip",
         f"c{clip.index}",
@@ -153,7 +85,7 @@ def save_graph(
     Raises:
         LeaseLost: nothing was written.
     """
-    rows = _Rows(run_id, video_id)
+    rows = GraphRows(run_id, video_id)
     for position, o in enumerate(graph.objects):
         _object_node(rows, o, position)
     for position, r in enumerate(graph.relations):
@@ -171,7 +103,7 @@ def save_graph(
     _save(driver, rows, lease, induced=clip)
 
 
-def _object_node(rows: _Rows, o: ObjectNode, position: int) -> None:
+def _object_node(rows: GraphRows, o: ObjectNode, position: int) -> None:
     dynamic = o.kind == "dynamic"
     id = rows.node(
         "Object",
@@ -190,16 +122,16 @@ def _object_node(rows: _Rows, o: ObjectNode, position: int) -> None:
     for frame in o.keyframes:
         rows.edge("SHOWS", rows.id(f"f/{frame}"), id, predicate="shows")
     for a in o.attributes:
-        told: _Properties = {"type": a.type, "value": a.value, "clip": o.clip}
+        told: Properties = {"type": a.type, "value": a.value, "clip": o.clip}
         value = rows.node("Attribute", f"{o.id}/{a.type}={a.value}", name=a.value, **told, evidence=list(a.evidence))
         rows.edge("ATTRIBUTE", id, value, predicate=a.type, type=a.type)
 
 
-def _common(x: ObjectNode | Relation | Motion) -> _Properties:
+def _common(x: ObjectNode | Relation | Motion) -> Properties:
     return {"t_start": x.t_start, "t_end": x.t_end, "confidence": x.confidence, "evidence": list(x.evidence)}
 
 
-def _save(driver: Driver, rows: _Rows, lease: Lease | None, *, induced: int | None = None) -> None:
+def _save(driver: Driver, rows: GraphRows, lease: Lease | None, *, induced: int | None = None) -> None:
     def work(tx: ManagedTransaction) -> None:
         prove(tx, lease)
         rows.save(tx)
@@ -207,10 +139,6 @@ def _save(driver: Driver, rows: _Rows, lease: Lease | None, *, induced: int | No
             tx.run("MATCH (c:Clip {id: $id}) SET c.induced = true", id=rows.id(f"c{induced}")).consume()
 
     write(driver, work)
-
-
-def _batches(rows: list[_Properties]) -> Iterator[list[_Properties]]:
-    return (rows[i : i + BATCH] for i in range(0, len(rows), BATCH))
 
 
 def load_clips(driver: Driver, run_id: str) -> list[StoredClip]:
@@ -259,11 +187,11 @@ def load_graph(driver: Driver, run_id: str) -> SceneGraph:
     )
 
 
-def _in_order(rows: Iterable[_Properties]) -> list[_Properties]:
+def _in_order(rows: Iterable[Properties]) -> list[Properties]:
     return sorted(rows, key=lambda row: (row["properties"].get("clip", 0), row["properties"]["position"]))
 
 
-def _relation(row: _Properties, cut: int) -> Relation:
+def _relation(row: Properties, cut: int) -> Relation:
     p = row["properties"]
     ends = row["source"][cut:], p["predicate"], row["target"][cut:]
     return Relation(
@@ -271,51 +199,51 @@ def _relation(row: _Properties, cut: int) -> Relation:
     )
 
 
-def _motion(row: _Properties, cut: int) -> Motion:
+def _motion(row: Properties, cut: int) -> Motion:
     p = row["properties"]
     ends = row["source"][cut:], row["target"][cut:], p["predicate"], p["target"]
     return Motion(*ends, p["clip"], p["t_start"], p["t_end"], p["confidence"], tuple(p["evidence"]))
 
 
-def _reference(row: _Properties, cut: int) -> Reference:
+def _reference(row: Properties, cut: int) -> Reference:
     p = row["properties"]
     return Reference(row["source"][cut:], row["target"][cut:], p["confidence"], tuple(p["evidence"]))
 
 
-def _event(row: _Properties) -> Event:
+def _event(row: Properties) -> Event:
     p = row["properties"]
     return Event(p["clip"], p["description"], p["t_start"], p["t_end"], tuple(p["evidence"]))
 
 
-def nodes(driver: Driver, run_id: str, label: NodeLabel) -> Iterator[_Properties]:
+def nodes(driver: Driver, run_id: str, label: NodeLabel) -> Iterator[Properties]:
     """All nodes of a label, in order of their ids: {id, labels, properties}."""
     return _paged(lambda after: node_page(driver, run_id, label, after=after, limit=BATCH))
 
 
-def edges(driver: Driver, run_id: str, type: EdgeType) -> Iterator[_Properties]:
+def edges(driver: Driver, run_id: str, type: EdgeType) -> Iterator[Properties]:
     """All edges of a type, in order of their ids: {id, type, source, target, properties}."""
     return _paged(lambda after: edge_page(driver, run_id, type, after=after, limit=BATCH))
 
 
-def node_page(driver: Driver, run_id: str, label: NodeLabel, *, after: str = "", limit: int) -> list[_Properties]:
+def node_page(driver: Driver, run_id: str, label: NodeLabel, *, after: str = "", limit: int) -> list[Properties]:
     """Nodes of a label whose ids come after `after`."""
     assert label in NODE_LABELS, label
     return _page(driver, cypher("graph_nodes").replace("LABEL)", f"{label})"), run_id, after, limit)
 
 
-def edge_page(driver: Driver, run_id: str, type: EdgeType, *, after: str = "", limit: int) -> list[_Properties]:
+def edge_page(driver: Driver, run_id: str, type: EdgeType, *, after: str = "", limit: int) -> list[Properties]:
     """Edges of a type whose ids come after `after`."""
     assert type in EDGE_ENDS, type
     return _page(driver, cypher("graph_edges").replace("TYPE]", f"{type}]"), run_id, after, limit)
 
 
-def _page(driver: Driver, text: str, run_id: str, after: str, limit: int) -> list[_Properties]:
+def _page(driver: Driver, text: str, run_id: str, after: str, limit: int) -> list[Properties]:
     """What a graph has after an id, in order of ids, all of which are `<run id>/<local id>`."""
     first, end = f"{run_id}/", f"{run_id}0"  # "0" comes right after "/"
     return read(driver, text, after=max(after, first), end=end, limit=limit)
 
 
-def _paged(page: Any) -> Iterator[_Properties]:
+def _paged(page: Callable[[str], list[Properties]]) -> Iterator[Properties]:
     after = ""
     while rows := page(after):
         yield from rows
@@ -328,7 +256,7 @@ def counts(driver: Driver, run_id: str) -> dict[str, int]:
     return row
 
 
-def export_rows(driver: Driver, run_id: str) -> Iterator[_Properties]:
+def export_rows(driver: Driver, run_id: str) -> Iterator[Properties]:
     """Every node, then every edge, in an order that is always the same: the rows of a JSONL export."""
     for label in NODE_LABELS:
         for row in nodes(driver, run_id, label):
@@ -339,7 +267,7 @@ def export_rows(driver: Driver, run_id: str) -> Iterator[_Properties]:
             yield {"kind": "edge", "id": row["id"], **ends, "properties": _sorted(row)}
 
 
-def _sorted(row: _Properties) -> _Properties:
+def _sorted(row: Properties) -> Properties:
     return dict(sorted(row["properties"].items()))
 
 

@@ -6,7 +6,7 @@ in its input, looks at no more than `MAX_CHARS` of it, and never raises anything
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from model.stsg import Attribute, Kind
@@ -305,6 +305,3 @@ def _json_fields(text: str, key: str) -> Iterator[str]:
     straight = _straight(text)
     for found in re.finditer(rf'"?{key}"?\s*:\s*"?([^",\]}}]{{0,200}})', straight, re.IGNORECASE):
         yield found[1]
-
-
-Reader = Callable[[str], Any]

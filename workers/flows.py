@@ -71,9 +71,13 @@ def start_run(service: Service, video_id: str, model: str, options: Mapping[str,
 def start_dataset(
     service: Service, runs: Sequence[str], mix: Mapping[str, Any], seed: int, name: str = ""
 ) -> tuple[Job, bool]:
-    """The data set of these arguments, and whether it is new; `mix` holds the fields of `graphdb.qra.Mix`."""
+    """The data set of these arguments, and whether it is new.
+
+    `mix` holds the fields of `model.rationale.mix.Mix`, and maybe `polish`, those of `workers.polish.Polish`.
+    """
     params = {"runs": list(runs), **mix, "seed": seed}
-    id = f"qra_{digest([params, name])}"
+    by = [models.identity(service.settings, mix["polish"]["model"])] if "polish" in mix else []
+    id = f"qra_{digest([params, name, *by])}"
     job, created = jobs.create(service.driver, "QraDataset", id, name=name, seed=seed, params=params, stage="qra")
     return _woken(service, job, created), created
 

@@ -5,6 +5,7 @@ in the storage; a worker on another machine copies them once into its own folder
 """
 
 import hashlib
+import json
 import re
 import time
 from functools import cache
@@ -20,6 +21,7 @@ from workers.settings import Settings
 from workers.storage import Storage, model_folder
 
 PREFIX = "ft:"
+_READ_WHOLE = 16 * 2**20  # bytes of a file; a larger one holds weights, and is told by its size and time
 
 
 class UnknownModelError(LookupError):
@@ -53,8 +55,30 @@ def _folder(settings: Settings, storage: Storage, id: str) -> Path:
 
 
 def identity(settings: Settings, name: str) -> str:
-    """What tells a model from another that had its name before: a base's spec, or a tuned model's id, which says it all."""
-    return settings.model_specs().get(name, name)
+    """What tells a model from another that had its name before: a tuned model's id, which says it all, or a base's spec.
+
+    A folder on this machine may be overwritten, so what is in it is told too.
+    """
+    spec = settings.model_specs().get(name, name)
+    kind, _, source = spec.partition(":")
+    return f"{spec} {_content(Path(source))}" if kind == "hf" and Path(source).is_dir() else spec
+
+
+def _content(folder: Path) -> str:
+    """A hash over what is loaded of a checkpoint, the files that lie in its folder itself.
+
+    Weights that were only copied or touched count as others: work done again does less harm than work of another model.
+    """
+    versions = {file.name: _version(file) for file in folder.iterdir() if file.is_file()}
+    return hashlib.sha256(json.dumps(versions, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _version(file: Path) -> str:
+    about = file.stat()
+    if about.st_size > _READ_WHOLE:
+        return f"{about.st_size} {about.st_mtime_ns}"
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def known(settings: Settings, driver: Driver, name: str) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from graphdb import schema
 from graphdb.connection import PATIENCE, connect
@@ -27,13 +28,24 @@ class Service:
     wake: Wake
     backlog: Backlog
     _models: dict[str, VideoLLM] = field(default_factory=dict)
+    _identities: dict[str, str] = field(default_factory=dict)  # of the models when they were loaded
 
     def model(self, name: str) -> VideoLLM:
-        """The Video-LLM of a name in the settings or of a tuned one's id, loaded on first use."""
+        """The Video-LLM of a name in the settings or of a tuned one's id, loaded on first use, and anew once it is another."""
+        identity = models.identity(self.settings, name)
+        if self._identities.get(name, identity) != identity:
+            self._models.pop(name, None)  # before the other one is loaded: both may not fit
         if name not in self._models:
             spec = models.spec_of(self.settings, self.driver, self.storage, name)
             self._models[name] = open_model(spec)
+            self._identities[name] = identity
         return self._models[name]
+
+    def scratch(self) -> TemporaryDirectory[str]:
+        """A folder for files that are on their way, gone in the end; the system's own may be memory."""
+        parent = self.settings.home / "scratch"
+        parent.mkdir(parents=True, exist_ok=True)
+        return TemporaryDirectory(dir=parent)
 
     def close(self) -> None:
         self.driver.close()

@@ -1,4 +1,7 @@
-"""All settings, from the environment; the only reader of it outside the command line."""
+"""All settings of the service, from the environment. Three more are read where they are used.
+
+STSG_JARS (graphdb), STSG_TRUST_REMOTE_CODE (model), and STSG_CRASH_AT (tests of faults).
+"""
 
 import json
 from functools import cache

@@ -167,7 +167,7 @@ class Watch:
         deaths = 1 if step > (self.job.get("death_step") or 0) else (self.job.get("deaths") or 0) + 1
         self.job |= {"deaths": deaths, "death_step": step}
         jobs.update(self.service.driver, self.lease, deaths=deaths, death_step=step)
-        if deaths > self.service.settings.max_attempts:
+        if deaths >= self.service.settings.max_attempts:
             detail = f"The process {how} {deaths} times at step {step}. {_tail(self.folder / 'process.log')}"
             remedy = "Mend the cause and resume the job; it goes on from its last checkpoint."
             error = {"code": "process_died", "detail": detail, "remedy": remedy}

@@ -21,8 +21,10 @@ from api.cli import (
 app = typer.Typer(
     name="stsg",
     help="Spatio-Temporal Scene Graphs: videos in, graphs in Neo4j, reasoning data out.\n\n"
-    "Commands other than up, down, doctor, demo, benchmark, study and world speak to the API at STSG_API_URL, or else to the "
-    "local stack of this folder (.stsg/stack.json). STSG_API_TOKEN is the bearer token where one is needed.",
+    "Commands about videos, runs, data sets, answers, trainings and models speak to the API at STSG_API_URL, or else to the "
+    "local stack of this folder (.stsg/stack.json). STSG_API_TOKEN is the bearer token where one is needed. The others work on "
+    "this machine: up, down, doctor, demo, benchmark, study, world, evaluate induction and qra, models check, conformance "
+    "and convert.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_show_locals=False,

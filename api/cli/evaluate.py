@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import typer
 
 from api.cli import local, show
-from api.client import FINAL, Client, ServiceError
+from api.client import FINAL, Client, check_succeeded
 
 if TYPE_CHECKING:
     from trainer.world.files import Rendered
@@ -85,8 +85,7 @@ def sent_worlds(
         bar = bars.add("graphs", count)
         for _, run_id in sent:
             run = client.until_final(f"/v1/runs/{run_id}")
-            if run["state"] != "succeeded":
-                raise ServiceError(f"{run_id} {run['state']}: {run['error']}", "Read .stsg/logs/worker.log.")
+            check_succeeded("The run", run_id, run["state"], run["error"])
             bars.advance(bar, 1)
     return sent
 
@@ -117,7 +116,10 @@ def world(
     ] = [Mode.direct],  # noqa: B006 # typer copies it
     samples: Annotated[int, typer.Option(min=0, help="How many questions; 0 is all.")] = 0,
     benchmark: Annotated[
-        Worlds, typer.Option(help="Held-out worlds, or those with held-out combinations.")
+        Worlds,
+        typer.Option(
+            help="Held-out worlds, plain or with held-out combinations, other layouts and shades, or those to choose by."
+        ),
     ] = Worlds.world,
     seed: Annotated[int, typer.Option(min=0, help="Which questions, where not all are asked.")] = 0,
     plot: Annotated[Path | None, typer.Option(help="Write a plot to this file, as SVG.")] = None,
@@ -181,10 +183,8 @@ def _evaluations(client: Client, bodies: list[dict[str, Any]], *, quiet: bool) -
                 job, before = client.get(f"/v1/evaluations/{job['id']}"), job
                 bars.advance(bar, job["done"] - before["done"])
             bars.end(bar, job["state"])
-            if job["state"] != "succeeded":
-                error = job["error"] or {}
-                detail = f"{job['id']} {job['state']}. {error.get('detail', '')}"
-                raise ServiceError(detail, error.get("remedy", f"Retry it: POST /v1/evaluations/{job['id']}/retry."))
+            retry = {"remedy": f"Retry it: POST /v1/evaluations/{job['id']}/retry."}
+            check_succeeded("The evaluation", job["id"], job["state"], retry | (job["error"] or {}))
     return [job["id"] for job in begun]
 
 

@@ -32,18 +32,30 @@ def home() -> Path:
 
 def start(model: str = "", models: dict[str, str] | None = None) -> Local:
     """Start the stack, or join the one that runs; `model` is a spec that runs may then name "demo"."""
-    known = json.loads(os.environ.get("STSG_MODELS") or "{}") | (models or {}) | ({"demo": model} if model else {})
+    known = _named() | (models or {}) | ({"demo": model} if model else {})
     if local_stack.running(home().absolute()):
         if model or models:
             detail = "A stack is running in this folder already, without this model."
             raise ServiceError(detail, "Stop it first: stsg down.")
         return Local(local_stack.start(home()).uris, ours=False)
     try:
-        with show.err.status("starting Neo4j, the broker, a worker and the API (the first time fetches 200 MB)"):
+        with show.err.status("starting Neo4j, the broker, two workers and the API (the first time fetches 200 MB)"):
             stack = local_stack.start(home(), {"STSG_MODELS": json.dumps(known)})
     except local_stack.StackError as e:
         raise ServiceError(str(e), "Mend the cause, or set STSG_NEO4J_URI and STSG_REDIS_URL to your own.") from e
     return Local(stack.uris, ours=True)
+
+
+def _named() -> dict[str, str]:
+    """The models of STSG_MODELS."""
+    try:
+        named = json.loads(os.environ.get("STSG_MODELS") or "{}")
+    except ValueError:
+        named = None
+    if not isinstance(named, dict):
+        remedy = """Write it as '{"NAME": "hf:FOLDER_OR_ID"}', or leave it out."""
+        raise ServiceError("STSG_MODELS is no JSON object of names and specs.", remedy)
+    return named
 
 
 def stop() -> bool:

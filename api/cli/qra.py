@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from api.cli import show, verify
 from api.cli.videos import write_lines
-from api.client import Client, ServiceError
+from api.client import Client, check_succeeded
 from model.rationale.formats import ExportFormat, ExportSplit, MediaKind, Visual, dataset_info
 
 app = typer.Typer(help="Question-Rationale-Answer data sets.", no_args_is_help=True)
@@ -42,11 +42,8 @@ def create(
     """Make a data set and wait until it is there."""
     with show.failures(), Client() as client, show.err.status("sampling"):
         mix: dict[str, Any] = {"steps": step_counts(steps)}
-        mix |= {
-            key: _weights(given, key)
-            for key, given in (("families", families), ("forms", forms), ("edges", edges))
-            if given
-        }
+        weighed = (("families", "--family", families), ("forms", "--form", forms), ("edges", "--edge", edges))
+        mix |= {key: _weights(given, option) for key, option, given in weighed if given}
         if polish:
             mix["polish"] = {"model": polish, "blind": blind, "drop_blind": drop_blind}
         dataset = make(client, runs, mix, seed, name)
@@ -73,11 +70,12 @@ def step_counts(steps: list[str]) -> dict[str, int]:
         raise typer.BadParameter("write it as STEPS=COUNT, such as 3=50", param_hint="--steps") from None
 
 
-def _weights(given: list[str], key: str) -> dict[str, float]:
+def _weights(given: list[str], option: str) -> dict[str, float]:
+    """`open=1` as {"open": 1.0}."""
     try:
         return {left: float(right) for left, _, right in (item.partition("=") for item in given)}
     except ValueError:
-        raise typer.BadParameter("write it as NAME=WEIGHT, such as open=1", param_hint=f"--{key}") from None
+        raise typer.BadParameter("write it as NAME=WEIGHT, such as open=1", param_hint=option) from None
 
 
 @app.command("list")
@@ -181,9 +179,8 @@ app.command()(verify.verify)
 
 def _describe(dataset: dict[str, Any]) -> None:
     show.out.print(f"[bold]{dataset['id']}[/bold] {escape(dataset['name'])} {dataset['state']}")
-    if dataset["state"] != "succeeded":
-        error = dataset["error"] or {}
-        raise ServiceError(f"The data set is {dataset['state']}. {error.get('detail', '')}", error.get("remedy", ""))
+    with show.failures():
+        check_succeeded("The data set", dataset["id"], dataset["state"], dataset["error"])
     for what in ("steps", "family", "form"):
         show.table("", (what, "samples"), sorted(dataset[f"by_{what}"].items()))
     print_missing(dataset)

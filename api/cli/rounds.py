@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from api.cli import evaluate, qra, show, train
-from api.client import Client, ServiceError
+from api.client import Client, ServiceError, check_succeeded
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def _round(
     objects = sum(client.get(f"/v1/graphs/{run}")["counts"]["objects"] for run in runs)
     with show.err.status("sampling reasoning paths"):
         dataset = qra.make(client, runs, {"steps": mix}, body["seed"])
-    train.check_succeeded("The data set", dataset["id"], dataset["state"], dataset["error"])
+    check_succeeded("The data set", dataset["id"], dataset["state"], dataset["error"])
     if not dataset["count"]:
         remedy = f"See what was found wanting: stsg qra show {dataset['id']}."
         raise ServiceError(f"No question could be made of {len(runs)} graphs.", remedy)
@@ -132,5 +132,5 @@ def _induced(client: Client, files: list[Path], model: str, seed: int, *, quiet:
     for run in failed:
         show.err.print(f"{run['id']} is {run['state']} and left out: {(run['error'] or {}).get('detail', '')}")
     if len(failed) == len(done):
-        train.check_succeeded("No video gave a graph: the first run", done[0]["id"], done[0]["state"], done[0]["error"])
+        check_succeeded("No video gave a graph: the first run", done[0]["id"], done[0]["state"], done[0]["error"])
     return [run["id"] for run in done if run["state"] == "succeeded"]

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -93,8 +93,3 @@ def stage_of(event: Event) -> tuple[str, int, int]:
 def upload_bar() -> Progress:
     """A bar that counts bytes."""
     return Progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn(), console=err)
-
-
-def counts_line(counts: Mapping[str, int]) -> str:
-    """`objects 9, attributes 18, ...`"""
-    return ", ".join(f"{kind} {number}" for kind, number in counts.items())

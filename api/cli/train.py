@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from api.cli import show
-from api.client import Client, ServiceError
+from api.client import Client, check_succeeded
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -61,12 +61,8 @@ def start(
     }
     step = {k: v for k, v in step.items() if v is not None} | settings_of(settings)
     with show.failures(), Client() as client:
-        body: dict[str, Any] = {
-            "model": model,
-            "training_file": id_of_rows(client, data),
-            "suffix": suffix,
-            "seed": seed,
-        }
+        body: dict[str, Any] = {"model": model, "training_file": id_of_rows(client, data)}
+        body |= {"suffix": suffix, "seed": seed}
         if validation.replace(".", "", 1).isdigit():
             step["validation"] = float(validation)
         elif validation:
@@ -204,18 +200,6 @@ def finished(client: Client, body: dict[str, Any], *, quiet: bool) -> dict[str, 
     job = follow(client, job["id"], quiet=quiet)
     check_succeeded("The training", job["id"], job["status"], job["error"])
     return job
-
-
-def check_succeeded(what: str, id: str, state: str, error: dict[str, Any] | None) -> None:
-    """Check how a job of the service has ended.
-
-    Raises:
-        ServiceError: otherwise than well.
-    """
-    if state != "succeeded":
-        told = error or {}
-        why = told.get("detail") or told.get("message") or ""
-        raise ServiceError(f"{what} {id} {state}. {why}", told.get("remedy", ""))
 
 
 def _view(id: str, seen: dict[str, Any]) -> "Table":

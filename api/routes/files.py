@@ -1,5 +1,6 @@
 """Files of rows to train on, in the shape of the OpenAI API."""
 
+from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -10,7 +11,6 @@ from api.errors import conflict, invalid, not_found, problem_responses
 from api.files import serve
 from api.openai_shapes import Deleted, UploadedFile, file_of
 from api.paging import After, Limit, Page, page
-from api.routes.videos import scratch
 from api.uploads import form, receive_file
 from graphdb import records
 from graphdb.records import Record
@@ -29,14 +29,15 @@ async def add_file(service: ServiceDep, request: Request) -> UploadedFile:
 
     Each row names its pictures by the `run_id` or the `video_id` of a stored video. The same content is the same file.
     """
-    with scratch(service) as folder:
-        received = await receive_file(request, folder / "upload", service.settings.max_upload_bytes)
+    with service.scratch() as folder:
+        upload = Path(folder) / "upload"
+        received = await receive_file(request, upload, service.settings.max_upload_bytes)
         purpose = received.fields.get("purpose", "")
         if purpose != "fine-tune":
             raise invalid("purpose", f"is {purpose!r}", "Send purpose=fine-tune; other files have no use here.")
         try:
             record = await run_in_threadpool(
-                uploads.add, service, folder / "upload", name=received.name, sha256=received.sha256, purpose=purpose
+                uploads.add, service, upload, name=received.name, sha256=received.sha256, purpose=purpose
             )
         except uploads.WrongRow as e:
             remedy = "Send JSONL rows with question, answer, maybe rationale, and run_id or video_id."

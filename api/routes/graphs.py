@@ -13,7 +13,7 @@ from api.files import Stream
 from api.paging import After, Limit, Page, page
 from api.schemas import Edge, Graph, Node
 from graphdb import graphs
-from graphdb.graphs import EdgeType, NodeLabel
+from graphdb.graph_rows import EdgeType, NodeLabel
 
 router = APIRouter(prefix="/v1/graphs", tags=["graphs"])
 JSONL = "application/jsonl"

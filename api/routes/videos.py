@@ -1,10 +1,7 @@
 """Videos: sent in, listed, downloaded, their keyframes, deleted."""
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -35,12 +32,13 @@ _STATUS = {"empty_file": 400, "not_a_video": 400, "forbidden_format": 415, "no_v
 @router.post("", status_code=201, openapi_extra=_BODY, responses=problem_responses(400, 408, 411, 413, 415, 422))
 async def add_video(service: ServiceDep, request: Request, response: Response) -> Video:
     """Take a video in: 201, or 200 where it is known; with `process=true` its graph is made too, 202."""
-    with scratch(service) as folder:
-        received = await receive_file(request, folder / "upload", service.settings.max_upload_bytes)
+    with service.scratch() as folder:
+        upload = Path(folder) / "upload"
+        received = await receive_file(request, upload, service.settings.max_upload_bytes)
         wanted = _wanted({**dict(request.query_params), **received.fields})
         if wanted is not None:
             views.known_model(service, wanted.model)
-        video, created = await run_in_threadpool(_store, service, folder / "upload", received)
+        video, created = await run_in_threadpool(_store, service, upload, received)
         request.app.state.metrics.received.inc(received.size)
     response.headers["Location"] = f"/v1/videos/{video.id}"
     response.status_code = 201 if created else 200
@@ -50,15 +48,6 @@ async def add_video(service: ServiceDep, request: Request, response: Response) -
         response.headers["Location"] = f"/v1/runs/{run.id}"
         return video.model_copy(update={"run": run})
     return video
-
-
-@contextmanager
-def scratch(service: Service) -> Iterator[Path]:
-    """A folder that is gone in the end; not in memory, as the system's own may be."""
-    parent = service.settings.home / "scratch"
-    parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=parent) as folder:
-        yield Path(folder)
 
 
 def _wanted(fields: dict[str, str]) -> RunRequest | None:

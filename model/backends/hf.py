@@ -24,11 +24,11 @@ from model.backends.hf_prompts import Prompt, Prompter, Ways, joined
 from model.video_llm import Reply, Request, VideoLLMError
 
 log = logging.getLogger(__name__)
-_FRAMES = {
+_FRAMES = {  # of classes that were trained on videos, of few tokens a frame
     "llava_next_video": "video",
     "video_llava": "video",
     "videochat2": "video",
-}  # trained on videos, of few tokens a frame
+}
 _WORTH_SHARING = 512  # tokens saved from which on a batch of its own is cheaper than repeating the prefix
 
 

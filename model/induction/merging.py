@@ -4,8 +4,9 @@ Identity is decided pair by pair between an object's latest sighting and the sig
 transitive closure: two nodes of one keyframe can't become one. Every decision rests on a traced exchange.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from model import prompts
 from model.induction.parsing import Parsed
@@ -13,8 +14,9 @@ from model.induction.rejects import Reading, Rejects
 from model.induction.verification import YES_NO, is_yes
 from model.replies import read_action, read_predicate_object
 from model.stsg import Attribute, Clip, Keyframe, Motion, ObjectNode, Relation, SceneGraph
-from model.video_llm import VideoLLM
+from model.video_llm import Reply, Request, VideoLLM
 
+_Told = tuple[Request, Reply]
 _MOST_CANDIDATES = 6  # of one node
 _STILL = frozenset({"still", "not moving", "staying still", "being still", "standing still", "static", "no action"})
 
@@ -158,7 +160,9 @@ def _actions(
     }
 
 
-def _follow_up(llm: VideoLLM, told, step, values):  # type: ignore[no-untyped-def]
+def _follow_up(
+    llm: VideoLLM, told: list[_Told], step: str, values: Callable[[int, str], dict[str, Any]]
+) -> list[_Told]:
     """The extraction's replies where the prompt set has it, else the replies as they are."""
     if not prompts.has(llm.prompt_set, step):
         return told
@@ -231,7 +235,7 @@ def united(a: ObjectNode, b: ObjectNode, link: tuple[str, ...]) -> ObjectNode:
     )
 
 
-def rewired(relations, new_ids: Mapping[str, str]) -> tuple[Relation, ...]:  # type: ignore[no-untyped-def]
+def rewired(relations: Iterable[Relation], new_ids: Mapping[str, str]) -> tuple[Relation, ...]:
     """Relations between the nodes that are left: repeated ones are one, over the union of their times."""
     kept: dict[tuple[str, str, str], Relation] = {}
     for r in relations:

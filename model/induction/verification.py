@@ -7,8 +7,9 @@ scores the choices, the margin between the twins decides, which takes the model'
 
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from model import prompts
 from model.induction.parsing import Parsed
@@ -18,6 +19,7 @@ from model.stsg import Attribute, Keyframe, ObjectNode, Relation
 from model.video_llm import Reply, Request, VideoLLM
 
 YES_NO = ("Yes", "No")
+_Found = TypeVar("_Found", ObjectNode, Relation)
 _EMPTY_WORDS = frozenset(["a", "an", "the", "is", "are", "there", "of", "to", "and", "it", "in"])
 
 
@@ -77,7 +79,8 @@ def _verified_properties(parsed: Sequence[Parsed], llm: VideoLLM, reading: Readi
     return kept
 
 
-def _standing(facts: Sequence["ObjectNode | Relation"], verdicts: Iterable[Verdict]) -> tuple:  # type: ignore[type-arg]
+def _standing(facts: Sequence[_Found], verdicts: Iterator[Verdict]) -> tuple[_Found, ...]:
+    """The facts that hold, each with the next of the verdicts."""
     checked = zip(facts, verdicts, strict=False)
     return tuple(
         replace(fact, confidence=verdict.confidence, evidence=fact.evidence + verdict.evidence)
@@ -179,11 +182,11 @@ def probability(margin: float) -> float:
     return 1 / (1 + math.exp(-max(-60.0, min(60.0, margin))))
 
 
-def is_yes(request: Request, reply: Reply, reading: Reading, reader: Callable[[str], bool] = read_yes_no) -> float:
+def is_yes(request: Request, reply: Reply, reading: Reading) -> float:
     """The probability that a yes/no reply means yes; 0 where it can't be read."""
     if len(reply.scores) == 2:
         return probability(reply.scores[0] - reply.scores[1])
-    return float(bool(reading.one(request, reply, reader)))
+    return float(bool(reading.one(request, reply, read_yes_no)))
 
 
 def _evidence(reply: Reply) -> tuple[str, ...]:

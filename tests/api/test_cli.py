@@ -5,14 +5,17 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
 import httpx
 import pytest
+from neo4j import Driver
 
 from api.client import Client, ServiceError
+from graphdb import jobs
 from tests.api.conftest import Server
 
 
@@ -48,6 +51,34 @@ def test_a_video_is_sent_and_its_run_listed(server: Server, good: Path, tmp_path
 def test_without_a_service_it_says_what_to_do() -> None:
     done = stsg("runs", STSG_API_URL="http://127.0.0.1:1")
     assert done.returncode == 1 and "stsg up" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("given", ["{qwen: hf:x}", '["hf:x"]'])
+def test_models_that_can_not_be_read_are_told_before_anything_starts(given: str, tmp_path: Path) -> None:
+    done = stsg("up", STSG_MODELS=given, STSG_HOME=str(tmp_path))
+    assert done.returncode == 1 and "STSG_MODELS" in done.stderr and "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_weight_that_is_none_is_refused_by_the_name_of_its_option() -> None:
+    done = stsg("qra", "create", "run_x", "--family", "order")
+    assert done.returncode == 2 and "--family" in done.stderr and "NAME=WEIGHT" in done.stderr
+
+
+def test_a_data_set_that_is_not_made_is_told_in_words(server: Server, driver: Driver, run_id: str) -> None:
+    jobs.create(driver, "Run", run_id, params={"model": "tiny", "options": {}, "seed": 0}, stage="split")
+    held = jobs.acquire(driver, run_id, "test", 60)
+    assert held
+    jobs.finish(driver, held[0], "succeeded", result={})
+    with ThreadPoolExecutor(1) as pool, Client(server.url) as client:
+        asked = pool.submit(stsg, "qra", "create", run_id, STSG_API_URL=server.url)
+        made: list[str] = []
+        while not made and not asked.done():
+            made = [d["id"] for d in client.get("/v1/qra-datasets")["data"] if d["runs"] == [run_id]]
+        jobs.cancel(driver, made[0])
+        done = asked.result()
+    assert done.returncode == 1 and f"{made[0]} cancelled" in done.stderr and "Traceback" not in done.stderr
+    assert jobs.delete(driver, made[0])
 
 
 def test_worlds_are_rendered_with_their_truth(tmp_path: Path) -> None:

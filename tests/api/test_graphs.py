@@ -9,7 +9,7 @@ import pytest
 from neo4j import Driver
 
 from api.client import Client
-from graphdb import graphs
+from graphdb import graph_rows, graphs
 from tests.api.conftest import Server
 from tests.api.test_problems import problem
 from tests.graphdb.test_graphs import WHOLE, clip
@@ -29,8 +29,8 @@ def run(api: httpx.Client, driver: Driver, video_id: str) -> Iterator[str]:
 def test_pages_and_export_hold_the_same(server: Server, api: httpx.Client, run: str) -> None:
     rows = [json.loads(line) for line in api.get(f"/v1/graphs/{run}/export").text.splitlines()]
     with Client(server.url) as client:
-        nodes = [n for k in graphs.NODE_LABELS for n in client.pages(f"/v1/graphs/{run}/nodes", label=k, limit=2)]
-        edges = [e for k in graphs.EDGE_ENDS for e in client.pages(f"/v1/graphs/{run}/edges", type=k, limit=2)]
+        nodes = [n for k in graph_rows.NODE_LABELS for n in client.pages(f"/v1/graphs/{run}/nodes", label=k, limit=2)]
+        edges = [e for k in graph_rows.EDGE_ENDS for e in client.pages(f"/v1/graphs/{run}/edges", type=k, limit=2)]
     assert len(nodes) > 10 and len(edges) > 10
     for found, kind in ((nodes, "node"), (edges, "edge")):
         exported = [{k: v for k, v in row.items() if k != "kind"} for row in rows if row["kind"] == kind]

@@ -12,8 +12,10 @@ SUITES: Mapping[str, Suite] = {
 
 
 def suite(name: str) -> Suite:
-    """Raises:
-    BenchmarkError: there is none of that name.
+    """The benchmark of a name.
+
+    Raises:
+        BenchmarkError: there is none.
     """
     if name not in SUITES:
         raise BenchmarkError(f"There is no benchmark {name!r}.", f"Name one of {', '.join(SUITES)}.")

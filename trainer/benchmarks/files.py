@@ -87,8 +87,10 @@ def field(record: Mapping[str, Any], name: str, path: Path, where: str) -> Any:
 
 
 def unique(ids: Iterable[str], path: Path, where: str) -> None:
-    """Raises:
-    BenchmarkError: an id is there twice.
+    """Check that each question is there once.
+
+    Raises:
+        BenchmarkError: an id is there twice.
     """
     seen = set[str]()
     for id in ids:

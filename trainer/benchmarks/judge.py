@@ -10,9 +10,8 @@ from model.video_llm import Request, VideoLLM, VideoLLMError
 from trainer.benchmarks.items import Item, JudgePrompt, Scoring
 
 TRIES = 3
-Ask = Callable[
-    [str, str], str
-]  # from the system's and the user's words to the reply; VideoLLMError where none can be had
+# From the system's and the user's words to the reply; VideoLLMError where none can be had.
+Ask = Callable[[str, str], str]
 
 
 class JudgeDownError(Exception):

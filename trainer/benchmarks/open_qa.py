@@ -23,17 +23,8 @@ WHERE = {
     "activitynet-qa": "Get test_q.json and test_a.json from github.com/MILVLG/activitynet-qa (non-commercial use) and the"
     " videos of ActivityNet 200 v1.3 from activity-net.org; put them into one folder.",
 }
-TYPES = (
-    "motion",
-    "spatial",
-    "temporal",
-    "yes/no",
-    "color",
-    "object",
-    "location",
-    "number",
-    "other",
-)  # of ActivityNet-QA
+# Of ActivityNet-QA, by their numbers in its files.
+TYPES = ("motion", "spatial", "temporal", "yes/no", "color", "object", "location", "number", "other")
 _FREE = TYPES[3:]
 _Row = tuple[str, Mapping[str, Any], Mapping[str, Any]]  # id, question and answer as they are in the files
 

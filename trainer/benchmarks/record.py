@@ -53,8 +53,10 @@ class Record:
         self._write({"kind": "reply", "item": item.to_dict(), "reply": text, "fault": fault})
 
     def judged_by(self, pinned: Head) -> None:
-        """Raises:
-        BenchmarkError: another judge, or another prompt, has marked some of it.
+        """Note who judges, before the first verdict.
+
+        Raises:
+            BenchmarkError: another judge, or another prompt, has marked some of it.
         """
         if self.judge is None:
             self._write({"kind": "judge", **pinned})

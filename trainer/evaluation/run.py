@@ -18,7 +18,6 @@ from trainer.evaluation.prior import Prior
 from trainer.evaluation.scoring import correct, read_ending
 
 Mode = Literal["direct", "rationale"]
-MODES: tuple[Mode, ...] = ("direct", "rationale")
 Row = dict[str, Any]
 _AT_ONCE = 32  # questions
 _TOKENS: dict[Part, int] = {"answer": 32, "rationale": 256}

@@ -26,12 +26,8 @@ from trainer.world.scene import COLORS, DIRECTIONS, SHAPES, SIZES, Scene, Split
 from trainer.world.truth import truth
 
 Row = dict[str, Any]
-SPLITS: tuple[Split, ...] = (
-    "test",
-    "composition",
-    "shifted",
-    "validation",
-)  # each a benchmark; the last is to choose by
+# Each is a benchmark; the last is to choose by.
+SPLITS: tuple[Split, ...] = ("test", "composition", "shifted", "validation")
 PER_WORLD = 3  # questions of each stratum
 _FOLDER = Path(__file__).parent / "questions"
 _KINDS: Mapping[str, float] = {  # what is asked for, by the program's end; any other kind is left out

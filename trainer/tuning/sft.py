@@ -262,9 +262,8 @@ def _arguments(spec: TuningSpec, total: int, folder: Path) -> SFTConfig:
         seed=spec.seed,
         data_seed=spec.seed,
     )
-    given._n_gpu = min(
-        given.n_gpu, 1
-    )  # a process has one device: torch's DataParallel would take the step's samples on each
+    # a process has one device: torch's DataParallel would take the step's samples on each
+    given._n_gpu = min(given.n_gpu, 1)
     return given
 
 

@@ -51,9 +51,7 @@ class TuningSpec:
     instruction_answer: str = ANSWER_INSTRUCTION  # i^a
     instruction_rationale: str = RATIONALE_INSTRUCTION  # i^r
     frames: int = 8  # at most, evenly chosen among those of a row
-    shown_as: Shown | None = (
-        None  # keyframes one by one, or all of them as one video; None: as the checkpoint wants them
-    )
+    shown_as: Shown | None = None  # keyframes one by one, or all as one video; None: as the checkpoint wants them
     size: int | None = None  # every frame as a square of so many pixels a side; None: as the checkpoint wants them
     lora: Lora | None = None  # None: all weights are trained
     epochs: float = 1.0
