@@ -157,9 +157,9 @@ def test_a_worker_that_dies_leaves_the_training_to_the_next(desk: TrainingDesk) 
 
 
 def test_a_killed_process_goes_on_from_its_last_checkpoint(desk: TrainingDesk) -> None:
-    calm = desk.start(spec={"max_steps": 40})
+    calm = desk.start(spec={"max_steps": 150})
     desk.watch(calm["id"]).join(60)
-    job = desk.start(spec={"max_steps": 40}, suffix="killed")
+    job = desk.start(spec={"max_steps": 150}, suffix="killed")
     thread = desk.watch(job["id"])
     desk.until(job["id"], lambda j: j["done"] > 8)
     folder = folder_of(desk.service, job["id"])
