@@ -145,6 +145,8 @@ class Teller:
             return self._by_name(entity, scoped)
         self._require_unique(entity)
         self.require_needed(entity, hop)
+        if entity.id in self.narrow and entity.name == entity.category:
+            raise Unclear("trivial")  # "the children that run are the children" finds nothing
         return _DESCRIBE[cast(EdgeKind, hop.kind)](self, entity, hop, scoped)
 
     def _by_name(self, entity: Entity, scoped: bool) -> Mention:
@@ -166,7 +168,7 @@ class Teller:
         clips = self.setting.clips if entity.clip in self.unsaid else (self.setting.clip(entity.clip),)
         categories = [category for clip in clips for category in clip.categories]
         alone = categories.count(entity.category) if entity.id in self.narrow else len(categories)
-        if alone == 1 or (entity.id in self.narrow and entity.name == entity.category):
+        if alone == 1:
             raise Unclear("trivial")
         if hop.kind == "ATTRIBUTE" and english.content_words(hop.value) <= english.content_words(entity.name):
             raise Unclear("trivial")

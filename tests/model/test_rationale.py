@@ -211,6 +211,23 @@ def test_a_name_that_could_be_that_of_another_is_ambiguous() -> None:
             compose(walk("object", held), setting)
 
 
+def test_a_step_that_finds_its_own_words_is_none() -> None:
+    children = [node(f"c{clip}/children", "children", "", clip) for clip in (0, 1)]
+    setting = replace(
+        SETTING, clips=tuple(replace(c, names=("children",), categories=("children", "cup")) for c in SETTING.clips)
+    )
+    near = hop("RELATION", children[0], GREEN, predicate="left of", expanded=children[0].id)
+    beside = hop("EVENT", children[0])
+    narrow = frozenset((children[0].id,))
+    for narrowed, reason in ((frozenset[str](), None), (narrow, "trivial")):
+        if reason is None:
+            told = compose(walk("event", beside, near), setting, narrow=narrowed).qra.rationale[0]
+            assert told == "In the first clip, the object left of the green circle is the children."
+            continue
+        with pytest.raises(Unclear, match=reason):
+            compose(walk("event", beside, near), setting, narrow=narrowed)
+
+
 def test_long_things_follow_what_is_asked_of_them() -> None:
     pair = hop("PAIR", RED_AGAIN, CUP, type="size", value="large", other_value="small")
     asked = compose(walk("other_value", pair, RED_IS_RED), SETTING).qra.question
