@@ -1,7 +1,9 @@
 """The data card of a QRA data set: for machines which file is which split, for people what this is and where it comes from."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
 from api.schemas import QraDataset
@@ -16,17 +18,36 @@ def models_of(manifest: Mapping[str, Any]) -> list[str]:
     return sorted({f"{r['model']} (prompts {r['prompts']})" for r in results if "model" in r})
 
 
-def examples_of(rows: Iterable[Row], by_steps: Mapping[str, int]) -> list[Row]:
-    """The first samples of each number of steps."""
-    left = {int(steps): min(count, _EXAMPLES) for steps, count in by_steps.items()}
-    found = []
-    for row in rows:
-        if not any(left.values()):
-            break
-        if left.get(row["steps"], 0):
-            left[row["steps"]] -= 1
-            found.append(row)
-    return sorted(found, key=lambda row: row["steps"])
+@dataclass(slots=True)
+class Examples:
+    """Samples of each number of steps, of all families and forms there are, taken from rows on their way."""
+
+    _kept: dict[int, dict[str, dict[str, list[Row]]]] = field(default_factory=dict)  # by steps, family and form
+
+    def of(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """The rows, as they are."""
+        for row in rows:
+            forms = self._kept.setdefault(row["steps"], {}).setdefault(row["family"], {})
+            kept = forms.setdefault(row["form"], [])
+            if len(kept) < _EXAMPLES:
+                kept.append(row)
+            yield row
+
+    def chosen(self) -> list[Row]:
+        """Ten of each number of steps, one family after the other, each of which starts with another form."""
+        return [row for steps in sorted(self._kept) for row in _in_turn(self._by_family(steps))[:_EXAMPLES]]
+
+    def _by_family(self, steps: int) -> list[list[Row]]:
+        families = sorted(self._kept[steps].items())
+        listed = [
+            (number % len(forms), [forms[form] for form in sorted(forms)]) for number, (_, forms) in enumerate(families)
+        ]
+        return [_in_turn([*forms[first:], *forms[:first]]) for first, forms in listed]
+
+
+def _in_turn(lists: Iterable[Sequence[Row]]) -> list[Row]:
+    """One of each list after the other, until all are empty."""
+    return [row for turn in zip_longest(*lists) for row in turn if row is not None]
 
 
 def card(
@@ -72,7 +93,8 @@ def card(
 
 def _example(row: Row) -> str:
     """A sample in a block of code: whatever a model said, it stays text."""
-    lines = [f"Q ({row['steps']})  {row['question']}", *row["rationale"], f"A      {row['answer']}"]
+    steps = [f"{number}. {line}" for number, line in enumerate(row["rationale"], 1)]
+    lines = [f"Q ({row['steps']}): {row['question']}", *steps, f"A: {row['answer']}"]
     return "\n".join(f"    {' '.join(line.split())}" for line in lines) + "\n"
 
 

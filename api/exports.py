@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import ClientDisconnect
 
 from api import tars
-from api.card import card, examples_of, models_of
+from api.card import Examples, card, models_of
 from api.columns import Picture, write_parquet
 from api.errors import Problem, conflict, invalid
 from api.files import BLOCK, Stream, serve
@@ -257,15 +257,15 @@ def hf_folder(parent: Path, service: Service, request: Request, dataset: QraData
     """A folder that `datasets.load_dataset` opens."""
     (inside := parent / dataset.id).mkdir()
     counts: dict[Split, int] = {}
+    examples = Examples()
     for split in _SPLITS if wanted.split == "all" else (wanted.split,):
         file = inside / f"{split}.parquet"
         rows = awaited(request, stored_rows(service, dataset, split, wanted.validation))
-        counts[split] = write_parquet(file, rows, _pictures(service, wanted))
+        counts[split] = write_parquet(file, examples.of(rows), _pictures(service, wanted))
         if not counts[split]:
             file.unlink()  # `datasets` refuses a split without rows
     models = models_of(service.storage.read_json(manifest_file(dataset.id)))
-    examples = examples_of(service.storage.rows(dataset_file(dataset.id)), dataset.by_steps)
-    text = card(dataset, counts, wanted.validation, models, examples)
+    text = card(dataset, counts, wanted.validation, models, examples.chosen())
     (inside / "README.md").write_text(text, encoding="utf-8")
     return inside
 

@@ -66,7 +66,7 @@ def compose(
     """
     if walk.stopped == "stuck":
         raise Unclear("stuck")
-    teller = Teller(walk, setting, context, narrow, phrasing)
+    teller = Teller(walk, setting, context, narrow, phrasing, closed=closed)
     asked = _ASK[walk.asked](teller, walk.hops[0])
     question, answer = teller.ask(asked.question), asked.answer
     if not answer:
@@ -127,7 +127,7 @@ def _ask_name(teller: Teller, entity: Entity, register: int, question: str, clai
     teller.op({"op": "name", "of": register})
 
     def named(name: str) -> str:
-        if teller.setting.clip(entity.clip).names.count(name) > 1:
+        if teller.setting.clip(entity.clip).called(name) > 1:
             raise Unclear("ambiguous")
         return claim(english.the(name), english.is_plural(name))
 
@@ -139,24 +139,30 @@ def _ask_value(teller: Teller, hop: Hop) -> Asked:
         raise Unclear("trivial")  # what an object is like seldom changes, so the other clip tells it as well
     owner = teller.mention(hop.source)
     teller.op({"op": "value", "of": owner.register, "type": hop.type})
-    told = f"the {english.tidy(hop.type)} of {teller.name(hop.source)} is {hop.value}"
+    several = english.is_plural(hop.type)
+    told = f"the {english.tidy(hop.type)} of {teller.name(hop.source)} {english.be(several)} {hop.value}"
     teller.line(f"{teller.in_clip(hop.source.clip)}, {told}")
     ways = english.ask_attribute(hop.type, owner.text, owner.plural)
     question = teller.say(*ways[: -1 if owner.is_long else None])
     subject = f"the {english.tidy(hop.type)} of {owner.text}"
-    return Asked(question, hop.value, lambda value: english.whether(subject, False, f"is {value}", long=owner.is_long))
+    return Asked(
+        question, hop.value, lambda value: english.whether(subject, several, f"is {value}", long=owner.is_long)
+    )
 
 
 def _ask_owner(teller: Teller, hop: Hop) -> Asked:
     noun = _which(teller, hop.source, hop)
     register, words = having(teller, hop.source, hop)
-    question = f"which {noun} {english.has_attribute(hop.type, hop.value, teller.plural(hop.source))} {words}"
+    be, type, value = english.be(teller.plural(hop.source)), english.tidy(hop.type), english.tidy(hop.value)
+    if english.is_said_of_owner(type):
+        question = f"which {noun} {be} {value} {words}"
+    else:
+        question = f"which {be} the {noun} whose {english.with_be(type)} {value} {words}"
 
     def claim(name: str, plural: bool) -> str:
-        verb, rest = english.has_attribute(hop.type, hop.value, plural).split(" ", 1)
-        if verb == english.be(plural):
-            return f"{verb} {name} {rest} {words}".rstrip()
-        return f"{'do' if plural else 'does'} {name} have {rest} {words}".rstrip()
+        if english.is_said_of_owner(type):
+            return f"{english.be(plural)} {name} {value} {words}".rstrip()
+        return f"{english.be(english.is_plural(type))} the {type} of {name} {value} {words}".rstrip()
 
     return _ask_name(teller, hop.source, register, question, claim)
 
@@ -166,7 +172,8 @@ def _ask_subject(teller: Teller, hop: Hop) -> Asked:
     noun = _which(teller, hop.source, hop)
     register = related(teller, hop.source, hop, other)
     verb = english.finite(hop.predicate, teller.plural(hop.source))
-    question = teller.say(f"which {noun} {verb} {other.text}", f"which is the {noun} that {verb} {other.text}")
+    be = english.be(teller.plural(hop.source))
+    question = teller.say(f"which {noun} {verb} {other.text}", f"which {be} the {noun} that {verb} {other.text}")
     return _ask_name(
         teller,
         hop.source,
@@ -182,7 +189,9 @@ def _ask_object(teller: Teller, hop: Hop) -> Asked:
     noun = _which(teller, asked, hop)
     register = related(teller, asked, hop, subject)
     verb = english.finite(hop.predicate, subject.plural)
-    question = teller.say(f"{subject.text} {verb} which {noun}", f"which is the {noun} that {subject.text} {verb}")
+    be = english.be(teller.plural(asked))
+    ways = (f"{subject.text} {verb} which {noun}", f"which {be} the {noun} that {subject.text} {verb}")
+    question = teller.say(*ways[: 1 if subject.is_long or subject.trails else None])
 
     def claim(name: str, _: bool) -> str:
         return english.whether(subject.text, subject.plural, hop.predicate, name, long=subject.is_long)
@@ -195,15 +204,13 @@ def _ask_predicate(teller: Teller, hop: Hop) -> Asked:
     first, second = teller.mention(hop.source, scoped=teller.crossing), teller.mention(target)
     teller.op({"op": "predicate", "of": first.register, "to": second.register})
     told = english.finite(hop.predicate, english.is_plural(hop.source.category))
-    if hop.predicate not in told:
-        told = f"has to {teller.name(target)} the relation {hop.predicate}"
-    else:
-        told = f"{told} {teller.name(target)}"
-    teller.line(f"{teller.in_clip(hop.source.clip)}, {teller.name(hop.source)} {told}")
-    question = teller.say(
+    told = f"{teller.in_clip(hop.source.clip)}, {teller.name(hop.source)} {told} {teller.name(target)}"
+    teller.found("relation", hop.predicate, told)
+    ways = (
         f"what is the relation of {first.text} to {second.text}",
         f"how {english.be(first.plural)} {first.text} related to {second.text}",
     )
+    question = teller.say(*ways[: 1 if first.is_long else None])
 
     def claim(predicate: str) -> str:
         return english.whether(first.text, first.plural, predicate, second.text, long=first.is_long)
@@ -215,12 +222,12 @@ def _ask_action(teller: Teller, hop: Hop) -> Asked:
     actor = teller.mention(hop.source)
     teller.op({"op": "action", "of": actor.register})
     plural = english.is_plural(hop.source.category)
-    teller.line(f"{teller.in_clip(hop.source.clip)}, {teller.name(hop.source)} {english.finite(hop.deed, plural)}")
-    ways = (
-        f"what is the action of {actor.text}",
-        f"what {english.be(actor.plural)} {actor.text} doing",
-        f"what {'do' if actor.plural else 'does'} {actor.text} do",
-    )
+    told = f"{teller.in_clip(hop.source.clip)}, {teller.name(hop.source)} {english.finite(hop.deed, plural)}"
+    teller.found("action", hop.deed, told)
+    doing = f"what {english.be(actor.plural)} {actor.text} doing"
+    if english.form_of(hop.deed):  # a verb, and no "moving left"
+        doing = f"what {'do' if actor.plural else 'does'} {actor.text} do"
+    ways = (f"what is the action of {actor.text}", doing)
     question = teller.say(*ways[: 1 if actor.is_long else None])
     return Asked(question, hop.deed, lambda deed: english.whether(actor.text, actor.plural, deed, long=actor.is_long))
 
@@ -229,7 +236,8 @@ def _ask_actor(teller: Teller, hop: Hop) -> Asked:
     noun = _which(teller, hop.source, hop)
     register, words = doing(teller, hop.source, hop)
     verb = english.finite(hop.deed, teller.plural(hop.source))
-    question = teller.say(f"which {noun} {verb} {words}", f"which is the {noun} that {verb} {words}")
+    be = english.be(teller.plural(hop.source))
+    question = teller.say(f"which {noun} {verb} {words}", f"which {be} the {noun} that {verb} {words}")
     return _ask_name(
         teller, hop.source, register, question, lambda name, plural: english.whether(name, plural, hop.deed, words)
     )
@@ -241,12 +249,18 @@ def _ask_target(teller: Teller, hop: Hop) -> Asked:
     plural = english.is_plural(hop.source.category)
     told = f"{teller.name(hop.source)} {english.finite(hop.predicate, plural)} {english.the(hop.value)}"
     teller.line(f"{teller.in_clip(hop.source.clip)}, {told}")
-    through = english.reduced(hop.predicate)
-    question = f"what {english.be(actor.plural)} {actor.text} {through}"
-    if through.startswith("that "):
-        question = f"what is it that {actor.text} {through.removeprefix('that ')}"
-    verb = english.finite(hop.predicate, actor.plural)
-    return Asked(question, hop.value, lambda target: f"is it {english.the(target)} that {actor.text} {verb}")
+    verb, be = english.finite(hop.predicate, actor.plural), f"{english.be(actor.plural)} "
+    if actor.is_long or actor.trails:
+        question = f"{actor.text} {verb} what"
+    elif verb.startswith(be):
+        question = f"what {be}{actor.text} {verb.removeprefix(be)}"
+    else:
+        question = f"what is it that {actor.text} {verb}"
+
+    def claim(target: str) -> str:
+        return english.whether(actor.text, actor.plural, hop.predicate, english.the(target), long=actor.is_long)
+
+    return Asked(question, hop.value, claim)
 
 
 def _ask_same(teller: Teller, hop: Hop, asked: Entity) -> Asked:
@@ -260,7 +274,7 @@ def _ask_same(teller: Teller, hop: Hop, asked: Entity) -> Asked:
     )
 
     def claim(name: str) -> str:
-        if teller.setting.clip(asked.clip).names.count(name) != 1:
+        if teller.setting.clip(asked.clip).called(name) != 1:
             raise Unclear("ambiguous")
         found = f"{english.the(name)} {words}"
         return english.whether(known.text, known.plural, english.same_as(known.plural), found, long=known.is_long)

@@ -76,14 +76,18 @@ def _listed(names: Sequence[str]) -> str:
     return f"are {', '.join(names[:-1])} and {names[-1]}"
 
 
-def _how_many(teller: Teller, told: str) -> str:
+def _how_many(teller: Teller, told: str, clause: str = "") -> str:
+    """The question for what a verb phrase tells, or a clause where there is none."""
+    if clause:
+        return teller.say(f"how many objects are there {clause}", f"what is the number of objects {clause}")
     return teller.say(f"how many objects {told}", f"what is the number of objects that {told}")
 
 
 def _owners(teller: Teller, hop: Hop) -> _Set:
     clip, words = teller.scope(hop.source.clip)
-    told = english.has_attribute(hop.type, hop.value, plural=True)
-    question = _how_many(teller, f"{told} {words}".rstrip())
+    type, value = english.tidy(hop.type), english.tidy(hop.value)
+    clause = "" if english.is_said_of_owner(type) else f"whose {english.with_be(type)} {value} {words}".rstrip()
+    question = _how_many(teller, f"are {value} {words}".rstrip(), clause)
     op: Op = {"op": "having", "clip": clip, "type": hop.type, "value": hop.value}
     one = f"the only {english.with_attribute('object', hop.type, hop.value)}"
     return _Set(op, question, one, f"the {english.with_attribute('objects', hop.type, hop.value)}")
@@ -95,7 +99,8 @@ def _actors(teller: Teller, hop: Hop) -> _Set:
         raise Unclear("trivial")
     question = _how_many(teller, f"{english.finite(hop.deed, plural=True)} {words}".rstrip())
     op: Op = {"op": "doing", "clip": clip, "predicate": hop.predicate, "target": hop.value}
-    return _Set(op, question, f"the only object {_that(hop.deed, False)}", f"the objects {_that(hop.deed, True)}")
+    one, several = (english.acting(hop.deed, plural) for plural in (False, True))
+    return _Set(op, question, f"the only object {one}", f"the objects {several}")
 
 
 def _subjects(teller: Teller, hop: Hop) -> _Set:
@@ -103,7 +108,7 @@ def _subjects(teller: Teller, hop: Hop) -> _Set:
     mention = teller.mention(other)
     question = _how_many(teller, f"{english.finite(hop.predicate, plural=True)} {mention.text}")
     op: Op = {"op": "related", "of": mention.register, "side": "subject", "predicate": hop.predicate}
-    one, several = (f"{_that(hop.predicate, plural)} {teller.name(other)}" for plural in (False, True))
+    one, several = (f"{english.reduced(hop.predicate, plural)} {teller.name(other)}" for plural in (False, True))
     return _Set(op, question, f"the only object {one}", f"the objects {several}")
 
 
@@ -113,12 +118,6 @@ def _objects(teller: Teller, hop: Hop) -> _Set:
     op: Op = {"op": "related", "of": mention.register, "side": "object", "predicate": hop.predicate}
     told = f"that {teller.name(hop.source)} {english.finite(hop.predicate, english.is_plural(hop.source.category))}"
     return _Set(op, question, f"the only object {told}", f"the objects {told}")
-
-
-def _that(phrase: str, plural: bool) -> str:
-    """A phrase after a noun: "left of", or "that hold" and "that holds"."""
-    reduced = english.reduced(phrase)
-    return f"that {english.finite(phrase, plural)}" if reduced.startswith("that ") else reduced
 
 
 _SETS: dict[Slot, Callable[[Teller, Hop], _Set]] = {

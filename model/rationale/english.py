@@ -5,7 +5,7 @@ Names, predicates and values are a model's own words, so each function takes any
 
 import re
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     import inflect
@@ -24,15 +24,25 @@ def _set(listed: str) -> frozenset[str]:
 
 
 _DETERMINERS = _set("a an the this that these those his her its their my your our some someone something")
-_ENDS_IN_S = _set("bus tennis canvas gas lens iris atlas christmas plus chess compass swiss")
+_SINGULAR = _set(
+    "canvas gas lens atlas christmas compass cosmos thermos rhinoceros news physics gymnastics series species"
+    " fish sheep deer furniture luggage data media"
+)
+_PLURAL = _set("police cattle")
 _ADJECTIVAL = _set("color colour size shape material texture pattern age length height")
 _ASKED_DIRECTLY = _set("color colour size shape")
 _COPULA = _set("is are was were")
 _NOT_VERBS = _set("across towards besides afterwards upwards downwards backwards forwards sideways less")
-_BARE_VERBS = _set(
-    "carry chase cover drink eat enter face follow grab have hit hold hug jump kick kneel lean lie lift open play pull"
-    " push reach read ride run sit stand swim take throw touch use walk watch wear write"
+_PLAIN_VERBS = _set(
+    "brush carry chase clean climb cook cover crouch cut dance drink drive eat enter face follow get give go grab hang have"
+    " hit hold hug jump kick kneel lean lie lift look move open pass pick play point pour pull push put reach read ride run"
+    " shake show sit smile speak squat stand swim take talk throw touch turn use wait walk wash watch wave wear write"
 )
+_PARTICIPLES = {"open": "opening", "squat": "squatting"}  # in which the engine is wrong
+_PLAIN = {"lies": "lie", "ties": "tie", "dies": "die", "focuses": "focus"}  # likewise
+_NOUNS = _set("part member half side") | _DETERMINERS  # at the head of a predicate, such as "part of"
+_MASS = _set("hair weather")  # of which there are no two
+_AFTER_HEAD = _set("at behind beside by for from in near next of on over that to under wears who whose with")
 _EMPTY_WORDS = _set("a an the of to in on at is are and or with it its that which")
 
 
@@ -78,16 +88,29 @@ def the(noun: str) -> str:
 
 @cache
 def is_plural(noun: str) -> bool:
-    """Whether a category takes a plural verb: "children" and "scissors" do, "glass" and "bus" don't."""
-    last = (words(noun) or [""])[-1]
-    if not last or last in _ENDS_IN_S or last.endswith("ss"):
+    """Whether a noun phrase takes a plural verb: "children" and "scissors" do, "glass" and "pair of shoes" don't."""
+    head = _head(noun)
+    if not head or head in _SINGULAR or head.endswith(("ss", "us", "is")):
         return False
-    return bool(_engine().singular_noun(last))
+    return head in _PLURAL or bool(_engine().singular_noun(head))
+
+
+def _head(noun: str) -> str:
+    """The word that decides about the verb: "pair" of "pair of shoes", "man" of "man with glasses"."""
+    found = words(noun)
+    ends = (i for i, word in enumerate(found) if i and (word in _AFTER_HEAD or word.endswith("ing")))
+    return found[next(ends, len(found)) - 1] if found else ""
 
 
 def plural(noun: str) -> str:
-    """Several of what a noun names: "sizes"."""
-    return noun if is_plural(noun) else str(_engine().plural(noun))
+    """Several of what a noun names: "sizes", but "hair"."""
+    mass = noun.endswith(("ing", "ness", "wear")) or _head(noun) in _MASS
+    return noun if mass or is_plural(noun) else str(_engine().plural(noun))
+
+
+def with_be(noun: str) -> str:
+    """A noun and its form of "to be": "mood is", "clothes are"."""
+    return f"{tidy(noun)} {be(is_plural(noun))}"
 
 
 def number_of(count: int, noun: str) -> str:
@@ -106,42 +129,63 @@ def be(plural: bool) -> str:
     return "are" if plural else "is"
 
 
-def reduced(predicate: str) -> str:
+def reduced(predicate: str, plural: bool = False) -> str:
     """A predicate right after a noun: "left of", "holding", "that wears" for "is left of", "hold", "wears"."""
-    found = tidy(predicate).split(" ")
-    first = found[0].lower()
-    if first in _COPULA and len(found) > 1:
-        return " ".join(found[1:])
-    if first in _BARE_VERBS:
-        return " ".join([str(_engine().present_participle(first)), *found[1:]])
-    return " ".join(["that", *found]) if _is_finite(first) else " ".join(found)
+    full, copula = finite(predicate, plural), f"{be(plural)} "
+    after = full.removeprefix(copula)
+    return f"that {full}" if after == full or after.split(" ")[0].lower() in _NOUNS else after
+
+
+def acting(deed: str, plural: bool = False) -> str:
+    """A motion right after a noun: "moving left", but "that is running", as more words may follow."""
+    after = reduced(deed, plural)
+    return after if " " in after else f"that {finite(deed, plural)}"
 
 
 def finite(predicate: str, plural: bool) -> str:
-    """A predicate as a full verb phrase: "is left of", "are holding", "wears"."""
-    phrase = reduced(predicate)
-    return phrase.removeprefix("that ") if phrase.startswith("that ") else f"{be(plural)} {phrase}"
+    """A predicate as a full verb phrase: "is left of", "are holding", "wears", "wear"."""
+    first, *rest = tidy(predicate).split(" ")
+    if first.lower() in _COPULA and rest:
+        return " ".join([be(plural), *rest])
+    form = form_of(first)
+    if form == "plain":
+        return " ".join([be(plural), _participle(first.lower()), *rest])
+    if form == "finite":
+        return " ".join([_plain(first.lower()) if plural else first, *rest])
+    return " ".join([be(plural), first, *rest])
 
 
-def _is_finite(verb: str) -> bool:
+def form_of(phrase: str) -> Literal["plain", "finite", ""]:
+    """How a predicate or an action starts: with a plain verb ("hold"), one in the third person ("holds"), or otherwise."""
+    verb = phrase.split(" ")[0].lower()
+    if verb in _PLAIN_VERBS:
+        return "plain"
     looks = verb.endswith("s") and not verb.endswith(("ss", "us", "is")) and len(verb) > 2 and verb not in _NOT_VERBS
-    return verb == "has" or looks
+    return "finite" if looks else ""
+
+
+@cache
+def _participle(verb: str) -> str:
+    return _PARTICIPLES.get(verb) or str(_engine().present_participle(verb))
+
+
+@cache
+def _plain(verb: str) -> str:
+    """A verb in the third person as it is in the plural: "hold", "have"."""
+    return _PLAIN.get(verb) or str(_engine().plural_verb(verb))
 
 
 def with_attribute(noun: str, type: str, value: str) -> str:
     """A noun narrowed by one attribute: "large circle", or "man whose mood is happy"."""
-    value = tidy(value)
-    if type.lower() in _ADJECTIVAL and len(value.split()) <= 2:
-        return f"{value} {noun}"
-    return f"{noun} whose {tidy(type)} is {value}"
+    told = tidy(value).split(" ")
+    if is_said_of_owner(type) and len(told) <= 2 and told[0].lower() not in _DETERMINERS | _AFTER_HEAD:
+        return f"{' '.join(told)} {noun}"
+    return f"{noun} whose {with_be(type)} {tidy(value)}"
 
 
-def has_attribute(type: str, value: str, plural: bool) -> str:
-    """One attribute as a verb phrase for "which object ...": "is large", or "has the mood happy"."""
-    value = tidy(value)
-    if type.lower() in _ADJECTIVAL:
-        return f"{be(plural)} {value}"
-    return f"{'have' if plural else 'has'} the {tidy(type)} {value}"
+def is_said_of_owner(type: str) -> bool:
+    """Whether the object itself is what such a value says: a circle is large, but a man isn't a blue shirt."""
+    return type.lower() in _ADJECTIVAL
 
 
 def ask_attribute(type: str, mention: str, plural: bool) -> tuple[str, ...]:
@@ -149,8 +193,13 @@ def ask_attribute(type: str, mention: str, plural: bool) -> tuple[str, ...]:
 
     "What size is the circle", "what is the mood of the man", "what mood does the man have".
     """
-    of, direct = f"what is the {tidy(type)} of {mention}", f"what {tidy(type)} {be(plural)} {mention}"
+    of, direct = (
+        f"what {be(is_plural(type))} the {tidy(type)} of {mention}",
+        f"what {tidy(type)} {be(plural)} {mention}",
+    )
     having = f"what {tidy(type)} {'do' if plural else 'does'} {mention} have"
+    if type.lower() == "age":
+        return (of, direct)
     return (direct, of, having) if type.lower() in _ASKED_DIRECTLY else (of, having)
 
 
@@ -160,20 +209,22 @@ def deed(predicate: str, target: str) -> str:
 
 
 def whether(subject: str, plural: bool, phrase: str, rest: str = "", *, long: bool = False) -> str:
-    """A yes/no question for a verb phrase: "is the cup left of the bed", "is it true that the man holds the cup".
+    """A yes/no question for a verb phrase: "is the cup left of the bed", "does the man hold the cup".
 
     A long subject comes before its verb, since "is the cup left of the bed left of the man" has to be read twice.
     """
     verb = finite(phrase, plural)
+    if long:
+        return f"is it true that {subject} {verb} {rest}".rstrip()
     copula = be(plural)
-    if verb.startswith(f"{copula} ") and not long:
+    if verb.startswith(f"{copula} "):
         return f"{copula} {subject} {verb.removeprefix(f'{copula} ')} {rest}".rstrip()
-    return f"is it true that {subject} {verb} {rest}".rstrip()
+    return f"{'do' if plural else 'does'} {subject} {finite(phrase, plural=True)} {rest}".rstrip()
 
 
 def same_as(plural: bool) -> str:
     """The verb phrase of identity across clips."""
-    return "are the same objects as" if plural else "is the same object as"
+    return "are the same ones as" if plural else "is the same object as"
 
 
 def sentence(text: str, stop: str = ".") -> str:

@@ -24,6 +24,8 @@ _FREQUENT = 6
 _BY_CHANCE = 3
 _NAMES: Topic = ("name",)
 _EVENTS: Topic = ("event",)
+_THINGS: tuple[Topic, ...] = (_NAMES, ("clip",), ("target",))  # whose words take an article
+_VERBAL: tuple[Topic, ...] = (("predicate",), ("action",))
 _CLIPS = (
     "here_clip",
     "there_clip",
@@ -107,7 +109,7 @@ class Chooser:
             found = [english.clip_name(c.index) for c in setting.clips]
             self.rng.shuffle(found)
         else:
-            found = [*draft.rivals, *self._near(draft, setting), *self._far(draft)]
+            found = [*draft.rivals, *_alike([*self._near(draft, setting), *self._far(draft)], draft)]
         asked = frozenset(english.words(draft.qra.question))
         answer = english.content_words(draft.qra.answer)
         return [v for v in dict.fromkeys(found) if _is_another(english.content_words(v), answer, asked)]
@@ -127,6 +129,13 @@ class Chooser:
         counted = {value: times for value, times in known.items() if _is_called(value, draft.nouns)}
         frequent = sorted(counted, key=lambda value: (-counted[value], value))[:_FREQUENT]
         return frequent + self.rng.sample(sorted(counted), min(_BY_CHANCE, len(counted)))
+
+
+def _alike(found: Sequence[str], draft: Draft) -> list[str]:
+    """Actions and relations in the grammatical form of the answer, where there are some: no "runs" beside "sitting"."""
+    form = english.form_of(draft.qra.answer)
+    alike = [value for value in found if english.form_of(value) == form]
+    return alike if pool_of(draft.topic) in _VERBAL and len({*alike} - {draft.qra.answer}) > 1 else list(found)
 
 
 def _is_called(name: str, nouns: frozenset[str]) -> bool:
@@ -150,7 +159,7 @@ def yes_no(draft: Draft, value: str, true: bool) -> Qra:
 def choice(draft: Draft, options: Sequence[str]) -> Qra:
     """Which of the options is the answer."""
     pool = pool_of(draft.topic)
-    say = english.the if pool in (_NAMES, ("clip",)) else english.quoted if pool == _EVENTS else str
+    say = english.the if pool in _THINGS else english.quoted if pool == _EVENTS else str
     told = [say(option) for option in options]
     question = f"{draft.qra.question[:-1]}: {', '.join(told[:-1])} or {told[-1]}?"
     op = {"op": "choose"} | {f"option_{i}": option for i, option in enumerate(options, 1)}

@@ -57,6 +57,7 @@ Reason = Literal[
     "trivial",
     "duplicate",
     "stuck",
+    "tangled",
     "no_distractor",
     "unasked",
     "unbalanced",

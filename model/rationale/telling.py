@@ -36,6 +36,7 @@ class Mention:
     text: str
     register: int
     plural: bool
+    trails: bool = False  # whether a verb stands at its end, which another one must not follow
 
     @property
     def is_long(self) -> bool:
@@ -54,6 +55,7 @@ class Teller:
     ops: list[Op] = field(default_factory=list)
     describes: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
+    closed: bool = False  # whether the question is one for yes or no
     searched: bool = False
     front: str = ""  # the temporal context, where it holds for the whole question
     elsewhere: bool = False  # whether the question is for other clips than those of its mentions
@@ -86,6 +88,10 @@ class Teller:
             return {}, "" if anchor else "in another clip"
         register, words = self.scope(clip, anchor=anchor)
         return {"clip": register}, words
+
+    def found(self, what: str, answer: str, told: str) -> None:
+        """Adds the step that finds the answer, and tells its own words where they are asked for and the sentence bends them."""
+        self.line(told if self.closed or answer in told else f"{told}, so the {what} is {english.quoted(answer)}")
 
     def ask(self, words: str) -> str:
         """A question as it stands in the data, with the temporal context at its front."""
@@ -139,11 +145,14 @@ class Teller:
             return self._by_name(entity, scoped)
         self._require_unique(entity)
         self.require_needed(entity, hop)
+        if entity.id in self.narrow and entity.name == entity.category:
+            raise Unclear("trivial")  # "the children that run are the children" finds nothing
         return _DESCRIBE[cast(EdgeKind, hop.kind)](self, entity, hop, scoped)
 
     def _by_name(self, entity: Entity, scoped: bool) -> Mention:
         where, words = self.place(entity.clip)
-        if not where and sum(clip.names.count(entity.name) for clip in self.setting.clips) > 1:
+        clips = (self.setting.clip(entity.clip),) if where else self.setting.clips
+        if sum(clip.called(entity.name) for clip in clips) > 1:
             raise Unclear("ambiguous")
         register = self.op({"op": "named", **where, "name": entity.name})
         text = f"{self.name(entity)} {words if scoped else ''}".strip()
@@ -151,7 +160,7 @@ class Teller:
 
     def _require_unique(self, entity: Entity) -> None:
         """The rationale goes on with this name, so it must denote one entity of its clip."""
-        if self.setting.clip(entity.clip).names.count(entity.name) != 1:
+        if self.setting.clip(entity.clip).called(entity.name) != 1:
             raise Unclear("ambiguous")
 
     def require_needed(self, entity: Entity, hop: Hop) -> None:
@@ -201,7 +210,7 @@ def doing(teller: Teller, entity: Entity, hop: Hop) -> tuple[int, str]:
         "target": hop.value,
     }
     register = teller.op(op, entity.id)
-    told = f"the {teller.noun(entity)} {english.reduced(hop.deed)}"
+    told = f"the {teller.noun(entity)} {english.acting(hop.deed, teller.plural(entity))}"
     teller.line(f"{teller.in_clip(entity.clip)}, {told} {teller.is_named(entity)}")
     return register, words
 
@@ -218,7 +227,7 @@ def related(teller: Teller, entity: Entity, hop: Hop, other: Mention) -> int:
     }
     register = teller.op(op, entity.id)
     known = hop.other(entity.id)
-    told = _relation(teller.noun(entity), hop, subject, teller.name(known), english.is_plural(known.category))
+    told = _standing(teller, entity, hop, teller.name(known), english.is_plural(known.category))
     teller.line(f"{teller.in_clip(entity.clip)}, {told} {teller.is_named(entity)}")
     return register
 
@@ -240,9 +249,11 @@ def reappears(teller: Teller, known: Entity, found: Entity) -> None:
     )
 
 
-def _relation(noun: str, hop: Hop, subject: bool, other: str, plural: bool) -> str:
-    if subject:
-        return f"the {noun} {english.reduced(hop.predicate)} {other}"
+def _standing(teller: Teller, entity: Entity, hop: Hop, other: str, plural: bool) -> str:
+    """An entity by its relation to another, whose words and number are given."""
+    noun = teller.noun(entity)
+    if hop.source.id == entity.id:
+        return f"the {noun} {english.reduced(hop.predicate, teller.plural(entity))} {other}"
     return f"the {noun} that {other} {english.finite(hop.predicate, plural)}"
 
 
@@ -254,15 +265,17 @@ def _by_attribute(teller: Teller, entity: Entity, hop: Hop, scoped: bool) -> Men
 
 def _by_motion(teller: Teller, entity: Entity, hop: Hop, scoped: bool) -> Mention:
     register, words = doing(teller, entity, hop)
-    text = f"the {teller.noun(entity)} {english.reduced(hop.deed)} {words if scoped else ''}"
+    text = f"the {teller.noun(entity)} {english.acting(hop.deed, teller.plural(entity))} {words if scoped else ''}"
     return Mention(text.strip(), register, teller.plural(entity))
 
 
 def _by_relation(teller: Teller, entity: Entity, hop: Hop, scoped: bool) -> Mention:
-    other = teller.mention(hop.other(entity.id), scoped=scoped)
+    other, trails = teller.mention(hop.other(entity.id), scoped=scoped), hop.source.id != entity.id
+    if trails and (other.is_long or other.trails):
+        raise Unclear("tangled")  # as in "the cup that the man that the dog is behind holds"
     register = related(teller, entity, hop, other)
-    text = _relation(teller.noun(entity), hop, hop.source.id == entity.id, other.text, other.plural)
-    return Mention(text, register, teller.plural(entity))
+    text = _standing(teller, entity, hop, other.text, other.plural)
+    return Mention(text, register, teller.plural(entity), trails)
 
 
 def _by_reference(teller: Teller, entity: Entity, hop: Hop, scoped: bool) -> Mention:

@@ -72,7 +72,7 @@ def _ask_event(teller: Teller, hop: Hop) -> Asked:
     if side:
         where = f"right {_BESIDE[side]} {clip}"
         found = (
-            f"{_is_shown(teller, shown)}, and the event right {_BESIDE[side]} it, in the "
+            f"{_is_shown(teller, shown)}, and the event right {_BESIDE[side]} that, in the "
             f"{english.clip_name(shown.clip + side)}, is {english.quoted(event)}"
         )
         question = teller.say(f"what happens {where}", f"which event comes {where}", f"what takes place {where}")
@@ -122,7 +122,8 @@ def _ask_sooner(teller: Teller, hop: Hop) -> Asked:
     end = teller.walk.asked
     wanted, other = sorted((one, two), key=lambda e: e.clip, reverse=end == "last")
     teller.op({"op": "sooner", "of": here.register, "to": there.register, "end": end})
-    teller.line(f"{_is_shown(teller, wanted)}, but {_is_shown(teller, other)}, so {teller.name(wanted)} is seen {end}")
+    seen = f"{teller.name(wanted)} {english.be(english.is_plural(wanted.category))} seen {end}"
+    teller.line(f"{_is_shown(teller, wanted)}, but {_is_shown(teller, other)}, so {seen}")
     both = f"{here.text} or {there.text}"
     question = teller.say(
         f"which is seen {end}, {both}", f"which of the two is seen {end}, {both}", f"what is seen {end}, {both}"
@@ -130,9 +131,7 @@ def _ask_sooner(teller: Teller, hop: Hop) -> Asked:
 
     def claim(name: str) -> str:
         mine, yours = (here, there) if name == one.name else (there, here)
-        be = english.be(mine.plural)
-        seen = f"{be} seen {_SOONER[end]}"
-        return english.whether(mine.text, mine.plural, seen, yours.text, long=mine.is_long)
+        return english.whether(mine.text, mine.plural, f"is seen {_SOONER[end]}", yours.text, long=mine.is_long)
 
     return Asked(question, wanted.name, claim, (other.name,))
 
@@ -182,6 +181,12 @@ def _ask_longer(teller: Teller, hop: Hop) -> Asked:
     return Asked(question, english.clip_name(wanted.clip), claim, (english.clip_name(other.clip),))
 
 
+def _set_apart(one: Mention, two: Mention, verb: str, asked: str) -> str:
+    """What is asked of two things; long ones follow it, so that it need not wait for them."""
+    both = f"{one.text} and {two.text}"
+    return f"{verb} these {asked}: {both}" if one.is_long or two.is_long else f"{verb} {both} {asked}"
+
+
 def _ask_same_object(teller: Teller, hop: Hop) -> Asked:
     one, two = _in_some_order(teller, hop)
     same = teller.walk.asked == "same_object"
@@ -198,7 +203,8 @@ def _ask_same_object(teller: Teller, hop: Hop) -> Asked:
     )
     both = f"{here.text} and {there.text}"
     question = teller.say(
-        f"are {both} the same object or different objects", f"are {both} one and the same or different"
+        _set_apart(here, there, "are", "the same object or different objects"),
+        _set_apart(here, there, "are", "one and the same or different"),
     )
 
     def claim(said: str) -> str:
@@ -223,17 +229,18 @@ def _ask_same_value(teller: Teller, hop: Hop) -> Asked:
     teller.op({"op": "same_value", "of": here.register, "to": there.register, "type": hop.type})
     same = hop.value == hop.other_value
     answer = "same" if same else "different"
-    rest = f"so the {english.plural(type)} are {'the same' if same else 'different'}"
+    types, be = english.plural(type), english.be(english.is_plural(type))
+    rest = f"so the {english.with_be(types)} {'the same' if same else 'different'}"
     teller.line(
-        f"the {type} of {teller.name(one)} {teller.in_clip(one.clip)} is {values[one.id]} and that of {teller.name(two)} "
-        f"{teller.in_clip(two.clip)} is {values[two.id]}, {rest}"
+        f"the {type} of {teller.name(one)} {teller.in_clip(one.clip)} {be} {values[one.id]} and that of {teller.name(two)} "
+        f"{teller.in_clip(two.clip)} {be} {values[two.id]}, {rest}"
     )
     both = f"{here.text} and {there.text}"
-    types = english.plural(type)
-    question = teller.say(
-        f"do {both} have the same {type} or different {types}",
-        f"is the {type} of {here.text} the same as that of {there.text} or different",
+    ways = (
+        _set_apart(here, there, "do", f"have the same {type} or different {types}"),
+        f"{be} the {type} of {here.text} the same as that of {there.text} or different",
     )
+    question = teller.say(*ways[: 1 if here.is_long or there.is_long else None])
 
     def claim(said: str) -> str:
         have = f"have {'the same ' + type if said == 'same' else 'different ' + types}"

@@ -114,6 +114,10 @@ class ClipFacts:
     categories: tuple[str, ...] = ()
     members: tuple[tuple[str, str], ...] = ()  # (local id, name) of each, sorted
 
+    def called(self, name: str) -> int:
+        """How many of its entities a name may mean: whoever says "man" may mean the tall man."""
+        return sum(n == name or n.endswith(f" {name}") or n.startswith(f"{name} ") for n in self.names)
+
     @property
     def seconds(self) -> float:
         return self.t_end - self.t_start

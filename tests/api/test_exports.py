@@ -9,6 +9,7 @@ import tarfile
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ import pytest
 from datasets import load_dataset
 from neo4j import Driver
 
+from api.card import Examples
 from graphdb import jobs
 from model.rationale.formats import FORMATS, examples, from_row, keyframe_path, media_of, split_of, video_path
 from tests.api.conftest import Server
@@ -131,8 +133,23 @@ def test_datasets_opens_the_folder(api: httpx.Client, dataset: str, tmp_path: Pa
     assert found["train"][0]["rationale"] == of_split("train")[0]["rationale"]
     assert set(opened(0)) == {"train"}
     card = (tmp_path / str(SHARE) / dataset / "README.md").read_text()
-    assert "seer (prompts compact 1234)" in card and card.count("    Q (2)") == 10
+    assert "seer (prompts compact 1234)" in card and card.count("    Q (2): ") == card.count("    A: ") == 10
     assert "| steps, fewer than wanted | 4 | 7 |" in card and "| relation | open | 60 | 0.250 | 0.200 |" in card
+
+
+def test_the_examples_of_a_card_are_of_all_families_and_forms() -> None:
+    cells = [
+        (n, family, form) for n in (1, 2) for family in ("event", "motion") for form in ("choice", "open", "yes_no")
+    ]
+    rows = [ROWS[0] | {"steps": n, "family": family, "form": form} for n, family, form in cells for _ in range(40)]
+    found = Examples()
+    assert list(found.of(rows)) == rows
+    counted = Counter((row["steps"], row["family"], row["form"]) for row in found.chosen())
+    assert set(counted) == set(cells)
+    assert [sum(count for cell, count in counted.items() if cell[0] == n) for n in (1, 2)] == [10, 10]
+    assert max(counted.values()) == 2
+    few = Examples()
+    assert list(few.of(ROWS[:3])) == few.chosen() == ROWS[:3]
 
 
 @pytest.mark.parametrize(

@@ -165,6 +165,75 @@ def test_options_are_what_the_question_asks_for() -> None:
         assert "white cup" in chooser.options(any_object, SETTING, 4)
 
 
+def test_the_form_of_a_verb_does_not_give_the_answer_away() -> None:
+    path = walk("action", replace(BLUE_MOVES, expanded=""))
+    chooser = Chooser(Random(0))
+    pool = {"turns around": 9, "waves": 8, "run": 7, "moving down": 2, "sitting": 1}
+    chooser.know({"run_1": {("action",): pool}})
+    assert sorted(chooser.options(compose(path, SETTING), SETTING, 3)) == ["moving down", "moving up", "sitting"]
+
+
+def test_no_verb_stands_behind_a_mention_that_ends_in_one() -> None:
+    """Nobody reads "the cup that the man that the dog is behind holds"."""
+    inner = hop("RELATION", RED, BLUE, predicate="above", expanded=BLUE.id)
+    outer = hop("RELATION", BLUE, GREEN, predicate="left of", expanded=GREEN.id)
+    asked = hop("ATTRIBUTE", GREEN, type="size", value="small")
+    with pytest.raises(Unclear, match="tangled"):
+        compose(walk("value", asked, outer, inner), SETTING)
+    told = compose(walk("value", asked, outer), SETTING).qra
+    assert told.question == "What size is the object that the blue square in the first clip is left of?"
+    assert compose(walk("object", replace(outer, expanded=""), inner), SETTING, phrasing=1).qra.question == (
+        "The object that the red circle in the first clip is above is left of which object?"
+    )
+
+
+def test_several_do_what_one_does() -> None:
+    men = node("c1/men", "men", "", 1)
+    holds = hop("RELATION", men, CUP, predicate="holds")
+    setting = replace(SETTING, clips=(SETTING.clips[0], replace(SETTING.clips[1], names=("men", "white cup"))))
+    assert compose(walk("object", holds), setting).qra.question == "The men in the second clip hold which object?"
+    how = compose(walk("predicate", holds), setting)
+    assert how.qra.rationale == ('In the second clip, the men hold the white cup, so the relation is "holds".',)
+    closed = compose(walk("predicate", holds), setting, closed=True).qra.rationale
+    assert closed == ("In the second clip, the men hold the white cup.",)
+    assert how.claim("wears") == "Do the men wear the white cup in the second clip?"
+
+
+def test_a_name_that_could_be_that_of_another_is_ambiguous() -> None:
+    man = node("c1/man", "man", "", 1)
+    held = hop("RELATION", man, CUP, predicate="holding")
+    for others, clear in ((("man", "white cup"), True), (("man", "tall man", "white cup"), False)):
+        setting = replace(SETTING, clips=(SETTING.clips[0], replace(SETTING.clips[1], names=others)))
+        if clear:
+            assert compose(walk("object", held), setting).qra.answer == "white cup"
+            continue
+        with pytest.raises(Unclear, match="ambiguous"):
+            compose(walk("object", held), setting)
+
+
+def test_a_step_that_finds_its_own_words_is_none() -> None:
+    children = [node(f"c{clip}/children", "children", "", clip) for clip in (0, 1)]
+    setting = replace(
+        SETTING, clips=tuple(replace(c, names=("children",), categories=("children", "cup")) for c in SETTING.clips)
+    )
+    near = hop("RELATION", children[0], GREEN, predicate="left of", expanded=children[0].id)
+    beside = hop("EVENT", children[0])
+    narrow = frozenset((children[0].id,))
+    for narrowed, reason in ((frozenset[str](), None), (narrow, "trivial")):
+        if reason is None:
+            told = compose(walk("event", beside, near), setting, narrow=narrowed).qra.rationale[0]
+            assert told == "In the first clip, the object left of the green circle is the children."
+            continue
+        with pytest.raises(Unclear, match=reason):
+            compose(walk("event", beside, near), setting, narrow=narrowed)
+
+
+def test_long_things_follow_what_is_asked_of_them() -> None:
+    pair = hop("PAIR", RED_AGAIN, CUP, type="size", value="large", other_value="small")
+    asked = compose(walk("other_value", pair, RED_IS_RED), SETTING).qra.question
+    assert asked.startswith("Do these have the same size or different sizes: ")
+
+
 def test_what_is_compared_is_said_in_a_sentence() -> None:
     pair = hop("PAIR", RED, CUP, type="size", value="large", other_value="small")
     qra = compose(walk("other_value", pair), SETTING).qra
@@ -244,13 +313,28 @@ def test_the_second_opinion_knows_nothing_of_the_composer() -> None:
         (english.reduced("hold"), "holding"),
         (english.reduced("wears"), "that wears"),
         (english.reduced("across from"), "across from"),
+        (english.reduced("part of"), "that is part of"),
+        (english.reduced("wears", plural=True), "that wear"),
+        (english.acting("running"), "that is running"),
+        (english.acting("moving up"), "moving up"),
         (english.finite("left of", False), "is left of"),
         (english.finite("are next to", True), "are next to"),
         (english.finite("holds", False), "holds"),
+        (english.finite("carries", True), "carry"),
+        (english.finite("lies on", True), "lie on"),
+        (english.finite("has", True), "have"),
+        (english.finite("open", False), "is opening"),
+        (english.whether("the man", False, "holds", "the cup"), "does the man hold the cup"),
+        (english.whether("the dogs", True, "left of", "the cup"), "are the dogs left of the cup"),
         (english.with_attribute("circle", "size", "large"), "large circle"),
         (english.with_attribute("man", "mood", "happy"), "man whose mood is happy"),
+        (english.with_attribute("man", "clothes", "torn"), "man whose clothes are torn"),
+        (english.with_attribute("shirt", "pattern", "with dots"), "shirt whose pattern is with dots"),
+        (english.plural("size"), "sizes"),
+        (english.plural("hair"), "hair"),
         (english.ask_attribute("color", "the shoes", True)[0], "what color are the shoes"),
         (english.ask_attribute("mood", "the man", False)[0], "what is the mood of the man"),
+        (english.ask_attribute("age", "the men", True)[-1], "what age are the men"),
         (english.sentence("what is it", "?"), "What is it?"),
         (english.deed("jumping on", "bed"), "jumping on the bed"),
         (english.deed("moving left", ""), "moving left"),
@@ -264,7 +348,8 @@ def test_english(said: object, expected: object) -> None:
 @pytest.mark.parametrize(
     ("noun", "plural"),
     [("children", True), ("scissors", True), ("running shoes", True), ("glass", False), ("bus", False), ("", False),
-     ("круг", False), ("👟", False)],
+     ("cactus", False), ("police", True), ("pair of shoes", False), ("man with glasses", False),
+     ("women holding a cup", True), ("круг", False), ("👟", False)],
 )  # fmt: skip
 def test_grammatical_number(noun: str, plural: bool) -> None:
     assert english.is_plural(noun) is plural
