@@ -1,6 +1,7 @@
 """Programs run on a SceneGraph in plain Python (STEP Sec. 3.2): the second opinion on every answer.
 
-Shares no code with the composer or with the Cypher interpreter, so that an error in one shows as a disagreement.
+It looks everything up in its own way, so that an error here or in the Cypher interpreter shows as a disagreement. They share
+what a program is, the rule by which what was found is one answer or none (`settle`), and the words for clips and actions.
 """
 
 from collections import Counter
