@@ -34,6 +34,7 @@ from trainer.world.truth import truth
 TINY = Path(__file__).parent.parent / "model" / "checkpoints" / "tiny"
 RESULTS = Path(__file__).parent.parent / "trainer" / "study" / "results"
 _PROCESSES = 2
+_REHEARSED = 200
 _FAMILIES = {"attribute": 1.0, "relation": 3.0, "motion": 2.0, "reference": 1.0}  # those of the world benchmark
 _FORMS = {"open": 0.85, "count": 0.15}
 Told = Callable[[str], None]
@@ -152,7 +153,9 @@ class Study:
             "model": None if source.true else str(self._model(source.model)),
             "without": source.without,
             "noise": source.noise,
-            "prompts": _read(self.checkpoint / "stsg.json").get("prompts", SETS[0]) if cell.base is None else None,
+            "encoded": cell.base is not None,
+            "prompts": _read(self.checkpoint / "stsg.json").get("prompts", SETS[0]),
+            "rehearsed": _rehearsed_worlds(cell) if cell.base is None else [],
         }
         self._graphs(cell).mkdir(parents=True, exist_ok=True)
 
@@ -169,7 +172,7 @@ class Study:
 
     def _rehearsed(self, cell: Cell, count: int) -> Iterator[dict[str, Any]]:
         base = cell.base or cell
-        files = [self._graphs(base) / f"{seed}.exchanges.json" for seed in _worlds(base)]
+        files = [self._graphs(base) / f"{seed}.exchanges.json" for seed in _rehearsed_worlds(base)]
         for row in graphs.rehearsed(files, count):
             yield row | {"frames": [f"earlier/{name}" for name in row["frames"]]}
 
@@ -213,6 +216,11 @@ class Study:
 
 def _worlds(cell: Cell) -> list[int]:
     return list(range(cell.first_world, cell.first_world + cell.worlds))
+
+
+def _rehearsed_worlds(base: Cell) -> list[int]:
+    """The worlds of a base of which inductions are rehearsed; each has some hundred exchanges."""
+    return _worlds(base)[:_REHEARSED]
 
 
 def _rows(driver: Driver, made: Mapping[int, tuple[Any, Sequence[Any]]], cell: Cell) -> Iterator[dict[str, Any]]:

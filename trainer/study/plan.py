@@ -92,7 +92,7 @@ class Scale:
 
 
 TABLES = ("arms", "ablation", "lambda", "mix", "rounds", "noise", "size", "rationale")
-FULL = Scale("full", 3, worlds=120, samples=1500, steps=300, base=(240, 5000, 1000), questions=0, tables=TABLES)
+FULL = Scale("full", 3, worlds=120, samples=1500, steps=300, base=(2500, 25000, 5000), questions=0, tables=TABLES)
 QUICK = Scale("quick", 1, worlds=30, samples=400, steps=100, base=(60, 1200, 300), questions=300, tables=("arms",))
 
 
