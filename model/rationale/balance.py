@@ -33,10 +33,10 @@ class Balance:
             topic = (qra.family, qra.form, qra.topic)
             luck, shown = self._luck.get((*topic, qra.answer), 0.0), self._shown.get(topic, Counter[str]())[qra.answer]
             return luck + 1 - 1 / len(qra.options) <= _SLACK + _LUCK * shown
+        given, seen = self._topic(qra)
         if qra.form == "yes_no":  # what is claimed is balanced already, but not all that was made is taken
             both = self._given.get((qra.family, qra.form, ""), Counter[str]())
-            return 2 * both[qra.answer] <= both.total() + 1
-        given, seen = self._topic(qra)
+            return all(2 * told[qra.answer] <= told.total() + 1 for told in (given, both))
         seen.add(qra.answer)
         if qra.answer in _TWO_WAYS:  # about each topic, and on the whole
             both = self._given.get((qra.family, qra.form, ""), Counter[str]())
