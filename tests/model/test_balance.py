@@ -4,8 +4,10 @@ from model.rationale.balance import Balance, Blind
 from model.rationale.qra import Qra
 
 
-def sample(answer: str, video: int, form: str = "open", options: tuple[str, ...] = ()) -> Qra:
-    question, template = "Which?", "value color 0"
+def sample(
+    answer: str, video: int, form: str = "open", options: tuple[str, ...] = (), template: str = "value color 0"
+) -> Qra:
+    question = "Which?"
     return Qra(
         "id", f"vid_{video}", "run", question, ("It is.",), answer, 1, 0, "attribute", (), (), (), (), form, options, template  # type: ignore[arg-type]
     )  # fmt: skip
@@ -32,6 +34,15 @@ def test_an_answer_that_is_too_frequent_does_not_fit_until_others_caught_up() ->
         balance.take(sample("first clip", 0, "choice", options))
         taken += 1
     assert taken < 10 and balance.fits(sample("third clip", 0, "choice", options))
+
+
+def test_yes_is_as_frequent_as_no_about_each_topic() -> None:
+    balance = Balance()
+    balance.take(sample("yes", 0, "yes_no", template="value color 0"))
+    balance.take(sample("no", 0, "yes_no", template="value size 0"))
+    assert not balance.fits(sample("yes", 1, "yes_no", template="value color 1"))
+    assert balance.fits(sample("no", 1, "yes_no", template="value color 1"))
+    assert balance.fits(sample("yes", 1, "yes_no", template="value size 1"))
 
 
 def test_the_best_blind_guess_is_learned_on_other_videos() -> None:
