@@ -38,8 +38,9 @@ def test_an_answer_that_is_too_frequent_does_not_fit_until_others_caught_up() ->
 
 def test_yes_is_as_frequent_as_no_about_each_topic() -> None:
     balance = Balance()
-    balance.take(sample("yes", 0, "yes_no", template="value color 0"))
-    balance.take(sample("no", 0, "yes_no", template="value size 0"))
+    for video in range(2):
+        balance.take(sample("yes", video, "yes_no", template="value color 0"))
+        balance.take(sample("no", video, "yes_no", template="value size 0"))
     assert not balance.fits(sample("yes", 1, "yes_no", template="value color 1"))
     assert balance.fits(sample("no", 1, "yes_no", template="value color 1"))
     assert balance.fits(sample("yes", 1, "yes_no", template="value size 1"))
