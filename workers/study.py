@@ -208,7 +208,7 @@ class Study:
             epochs=1000,
             learning_rate=cell.rate,
             mixture=Mixture(cell.rehearsal) if cell.rehearsal else None,
-            save_every=max(cell.steps // 3, 1),
+            save_every=max(min(cell.steps // 3, 250), 1),
             validate_every=0,
             seed=cell.seed,
         )
