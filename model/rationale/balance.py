@@ -12,6 +12,7 @@ from model.rationale.qra import Family, Form, Qra
 
 _EXCESS = 1.25  # how many times its even share an answer may take
 _SLACK = 3  # answers beyond that share, which small numbers need
+_CHOICE_SLACK = 2  # times that an option may be right beyond chance, likewise
 _LUCK = 0.03  # for each time that an answer was shown as an option: how much more often than by chance it may be right
 _TWO_WAYS = frozenset(("same", "different"))
 _KEPT = 50_000  # choices of which the report is made
@@ -32,7 +33,7 @@ class Balance:
         if qra.form == "choice":
             topic = (qra.family, qra.form, qra.topic)
             luck, shown = self._luck.get((*topic, qra.answer), 0.0), self._shown.get(topic, Counter[str]())[qra.answer]
-            return luck + 1 - 1 / len(qra.options) <= _SLACK + _LUCK * shown
+            return luck + 1 - 1 / len(qra.options) <= _CHOICE_SLACK + _LUCK * shown
         given, seen = self._topic(qra)
         if qra.form == "yes_no":  # what is claimed is balanced already, but not all that was made is taken
             both = self._given.get((qra.family, qra.form, ""), Counter[str]())
