@@ -106,7 +106,8 @@ class Chooser:
     def _false_answers(self, draft: Draft, setting: Setting) -> list[str]:
         """Answers that could be right: of the same situation first, then frequent ones, then some by chance."""
         if pool_of(draft.topic) == ("clip",):
-            found = [english.clip_name(c.index) for c in setting.clips]
+            never = {"first_clip": setting.clips[-1:], "last_clip": setting.clips[:1]}.get(draft.topic[0], ())
+            found = [english.clip_name(c.index) for c in setting.clips if c not in never]
             self.rng.shuffle(found)
         else:
             found = [*draft.rivals, *_alike([*self._near(draft, setting), *self._far(draft)], draft)]
