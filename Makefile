@@ -35,7 +35,7 @@ down: $(READY)  ## stop the local stack
 	$(BIN)/stsg down
 
 test: $(READY)  ## the whole test suite
-	$(BIN)/pytest --numprocesses 2 --dist loadfile  # files beside each other: many tests wait for processes
+	$(BIN)/pytest
 
 check: $(READY)  ## lint, formatting, strict types, import contracts
 	$(BIN)/ruff check .
