@@ -54,11 +54,11 @@ def test_a_perfect_model_gives_perfect_graphs(client: Client, perfect: list[str]
 def test_every_exported_answer_is_the_answer_on_the_true_world(
     client: Client, perfect: list[str], rendered: list[Rendered]
 ) -> None:
-    told = questions.checked(client, list(zip(rendered, perfect, strict=False)), 600, seed=3)
+    told = questions.checked(client, list(zip(rendered, perfect, strict=False)), 360, seed=3)
     assert told["findings"] == {"exported graphs": {}, "true graphs": {}} and told["missing"] == {}
-    assert told["by_steps"] == {str(n): 100 for n in range(1, 7)}
+    assert told["by_steps"] == {str(n): 60 for n in range(1, 7)}
     rows = list(client.lines(f"/v1/qra-datasets/{told['id']}/export"))
-    assert len({row["id"] for row in rows}) == len(rows) == 600
+    assert len({row["id"] for row in rows}) == len(rows) == 360
     paged = list(client.pages(f"/v1/qra-datasets/{told['id']}/rows", limit=100))[:150]
     assert paged == rows[:150]
     assert all(len(row["rationale"]) == row["steps"] for row in rows)
