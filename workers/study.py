@@ -102,21 +102,22 @@ class Study:
         return self.checkpoint if cell is None else self._folder(cell) / "model"
 
     def _answer_all(self, wave: Sequence[Cell], plan: Plan, told: Told) -> None:
-        threads = max(1, _PROCESSES // len(wave))
-
         def one(cell: Cell) -> None:
-            self._answer(cell, plan.asks.get(cell, []), threads)
+            self._answer(cell, plan.asks.get(cell, []))
             told(f"measured {self.key(cell)}")
 
         with ThreadPoolExecutor(_PROCESSES) as pool:
             list(pool.map(one, wave))
 
-    def _answer(self, cell: Cell, asks: Sequence[Ask], threads: int) -> None:
+    def _answer(self, cell: Cell, asks: Sequence[Ask]) -> None:
         """Train a cell's model, unless it is there, ask it, and keep the answers."""
         folder = self._folder(cell)
         folder.mkdir(parents=True, exist_ok=True)
         frames = str((self.folder / "frames").resolve())
         _write(folder / "asks.json", {"frames": frames, "asks": [asdict(ask) for ask in asks]})
+        threads = (
+            1 if cell.base else _PROCESSES
+        )  # a base is alone; not by what is left to do, as sums differ by threads
         _run(["trainer.study.cell", str(folder)], folder / "log.txt", threads)
         answers = self.result(cell).get("answers", {}) | _read(folder / "answers.json")
         result = {

@@ -23,7 +23,7 @@ class Table(StrEnum):
 
 
 def study(
-    quick: Annotated[bool, typer.Option(help="A small form: one seed, few samples, two tables.")] = False,
+    quick: Annotated[bool, typer.Option(help="A small form: one seed, few samples, the table of the arms.")] = False,
     tables: Annotated[list[Table], typer.Option("--table", help="Only these tables.")] = [],  # noqa: B006 # typer copies it
     folder: Annotated[
         Path, typer.Option(help="Graphs, rows and models; a study that was stopped goes on from it.")

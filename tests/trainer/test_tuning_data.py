@@ -56,6 +56,7 @@ def test_a_wrong_value_is_refused_by_its_field(given: dict[str, Any], field: str
     ("change", "code"),
     [
         ({"frames": []}, "no_frames"),
+        ({"instruction": ["Say it."]}, "bad_row"),
         ({"frames": ["pictures/gone.png"], "times": [0]}, "frames_gone"),
         ({"frames": ["../spec.json"], "times": [0]}, "bad_row"),
         ({"frames": ["/etc/passwd"], "times": [0]}, "bad_row"),

@@ -99,7 +99,11 @@ def _sample(row: Mapping[str, Any], folder: Path, place: str, most_frames: int, 
     steps = row["steps"] if isinstance(row.get("steps"), int) else 0
     video = str(row.get("video_id", ""))
     name, options = str(row.get("id", place)), tuple(map(str, row.get("options") or ()))
-    own = str(row["instruction"]) if row.get("instruction") is not None else None
+    own = row.get("instruction")
+    if own is not None and not isinstance(own, str):
+        raise TuningError(
+            "bad_row", place, f"{place} has an instruction that is no text.", "Write a text, or leave it out."
+        )
     return Sample(name, video, row["question"], row["answer"], rationale, steps, frames, times, options, own)
 
 
