@@ -137,9 +137,9 @@ def test_a_training_becomes_a_model_with_its_lineage(desk: TrainingDesk, video: 
 
 
 def test_a_worker_that_dies_leaves_the_training_to_the_next(desk: TrainingDesk) -> None:
-    calm = desk.start(spec={"max_steps": 60})
+    calm = desk.start(spec={"max_steps": 200})
     desk.watch(calm["id"]).join(60)
-    job = desk.start(spec={"max_steps": 60}, suffix="other")
+    job = desk.start(spec={"max_steps": 200}, suffix="other")
     desk.watch(job["id"])
     desk.until(job["id"], lambda j: j["done"] > 3)
     held = desk.job(job["id"])
