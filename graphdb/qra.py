@@ -26,7 +26,7 @@ from model.rationale.walk import EdgeKind, HopKind, Setting, Slot
 _RUNS_AT_ONCE = 32
 _ROUNDS = 5
 _SWEEPS = 24
-_GIVEN_UP = 6  # runs without more of a cell for each sample of it, after which it is not asked for any more
+_GIVEN_UP = 40  # runs without more of a cell for each sample of it, after which it is not asked for any more
 _WALKS_FOR_ONE = 3  # in the first round; each further round doubles it
 _LEAST_WALKS = 200  # of a round, as a few take no less time
 _MOST_WALKS = 4000  # for one run and cell in one round

@@ -12,7 +12,7 @@ from model.rationale.qra import Family, Form, Qra
 
 _EXCESS = 1.25  # how many times its even share an answer may take
 _SLACK = 3  # answers beyond that share, which small numbers need
-_CHOICE_SLACK = 2  # times that an option may be right beyond chance, likewise
+_CHOICE_SLACK = 1.5  # times that an option may be right beyond chance, likewise
 _LUCK = 0.03  # for each time that an answer was shown as an option: how much more often than by chance it may be right
 _TWO_WAYS = frozenset(("same", "different"))
 _KEPT = 50_000  # choices of which the report is made
