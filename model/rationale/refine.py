@@ -7,6 +7,7 @@ the answer stay those of the template, which is kept beside it.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import zip_longest
 from typing import Any, Literal
 
@@ -21,9 +22,6 @@ Kept = Literal[
     "answer_changed", "steps_changed", "leaks_answer", "lost", "invented", "negated", "too_long", "unchanged"
 ]
 
-_NUMBERS = frozenset(english.ordinal(i) for i in range(20)) | frozenset(
-    ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
-)
 _NEGATIONS = frozenset(["no", "not", "never", "none", "nothing", "without", "neither", "nor", "cannot"])
 _WEIGHTY = "other same different only both each many more fewer longer shorter earlier later last before after between"
 _DIRECTIONS = "left right above below over under front behind top bottom inside outside near far up down toward away"
@@ -128,7 +126,13 @@ def _weighed(row: Mapping[str, Any]) -> frozenset[str]:
 
 
 def _is_number(word: str) -> bool:
-    return word in _NUMBERS or word[0].isdigit()
+    return word[0].isdigit() or word in _numbers()
+
+
+@cache
+def _numbers() -> frozenset[str]:
+    counted = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+    return frozenset(english.ordinal(i) for i in range(20)) | frozenset(counted)
 
 
 def _count(found: Sequence[str], among: frozenset[str]) -> int:
