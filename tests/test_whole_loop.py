@@ -9,6 +9,7 @@ import pytest
 from api.cli import questions
 from api.client import Client
 from api.scoring import exported_graph
+from model.rationale.qra import FAMILIES
 from tests.real_videos import PARTS, REAL, join
 from trainer.world.files import Rendered, load_scene, render_with_truth
 from trainer.world.score import KINDS, Score, chance, score, total
@@ -19,7 +20,7 @@ PERFECT, TINY = 50, 12
 
 @pytest.fixture(scope="module")
 def rendered(world: Path) -> list[Rendered]:
-    return [render_with_truth(seed, world) for seed in range(PERFECT)]
+    return [render_with_truth(seed, world, uneven=True) for seed in range(PERFECT)]
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,7 @@ def test_every_exported_answer_is_the_answer_on_the_true_world(
 ) -> None:
     told = questions.checked(client, list(zip(rendered, perfect, strict=False)), 360, seed=3)
     assert told["findings"] == {"exported graphs": {}, "true graphs": {}} and told["missing"] == {}
-    assert told["by_steps"] == {str(n): 60 for n in range(1, 7)}
+    assert told["by_steps"] == {str(n): 60 for n in range(1, 7)} and set(told["by_family"]) == set(FAMILIES)
     rows = list(client.lines(f"/v1/qra-datasets/{told['id']}/export"))
     assert len({row["id"] for row in rows}) == len(rows) == 360
     paged = list(client.pages(f"/v1/qra-datasets/{told['id']}/rows", limit=100))[:150]

@@ -65,9 +65,11 @@ def _evaluate(client: Client, folder: Path, count: int, seed: int, model: str, *
 
 
 def sent_worlds(
-    client: Client, folder: Path, count: int, seed: int, model: str, *, quiet: bool
+    client: Client, folder: Path, count: int, seed: int, model: str, *, quiet: bool, uneven: bool = False
 ) -> "list[tuple[Rendered, str]]":
     """Worlds rendered into a folder and sent to the service, with the runs that made their graphs.
+
+    `uneven` gives their clips different lengths.
 
     Raises:
         ServiceError: a run did not succeed.
@@ -79,7 +81,7 @@ def sent_worlds(
         bar = bars.add("rendering and sending", count)
         sent = []
         for number in range(seed, seed + count):
-            rendered = render_with_truth(number, folder)
+            rendered = render_with_truth(number, folder, uneven=uneven)
             sent.append((rendered, str(client.upload(rendered.video, lambda size: None, **params)["run"]["id"])))
             bars.advance(bar, 1)
         bar = bars.add("graphs", count)

@@ -34,7 +34,7 @@ def questions(
         stack = local.start(models={_MODEL: f"scripted:{name}"})
         try:
             with stack.client() as client:
-                sent = evaluate.sent_worlds(client, Path(name), videos, seed, _MODEL, quiet=as_json)
+                sent = evaluate.sent_worlds(client, Path(name), videos, seed, _MODEL, quiet=as_json, uneven=True)
                 told = checked(client, sent, samples, seed)
         finally:
             if stack.ours:

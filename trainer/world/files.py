@@ -20,10 +20,16 @@ class Rendered:
     video_id: str
 
 
-def render_with_truth(seed: int, folder: Path, *, split: Split = "test", clips: int | None = None) -> Rendered:
-    """Render the scene of a seed into `folder` and write its truth there as `<video_id>.json`."""
+def render_with_truth(
+    seed: int, folder: Path, *, split: Split = "test", clips: int | None = None, uneven: bool = False
+) -> Rendered:
+    """Render the scene of a seed into `folder` and write its truth there as `<video_id>.json`.
+
+    `uneven` gives its clips different lengths, which questions on durations need.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     scene = Scene.generate(seed, split=split, clips=clips)
+    scene = scene.uneven() if uneven else scene
     video = folder / f"world-{split}-{seed}.mp4"
     render_video(scene, video)
     id = video_id(hashlib.sha256(video.read_bytes()).hexdigest())

@@ -21,6 +21,7 @@ ACTIONS = ("still", *(f"moving {d}" for d in DIRECTIONS))
 PLACES = ("night", "desert", "forest", "lab")
 RELATIONS = ("left of", "right of", "above", "below")
 GRID = 4
+_LENGTHS = (1.5, 2.0, 2.6, 3.4)  # seconds; each is clearly longer than the one before
 
 # Pairs of colour and shape that only the split "composition" shows.
 HELD_OUT = frozenset({("red", "cross"), ("blue", "triangle"), ("yellow", "circle"), ("white", "square")})
@@ -89,6 +90,11 @@ class Scene:
         for place in rng.sample(PLACES, count):
             made.append(_clip(rng, place, made[-1].things if made else (), split, rivals))
         return cls(seed, split, tuple(made))
+
+    def uneven(self) -> "Scene":
+        """The same scene, whose clips last from 1.5 to 3.4 seconds instead of all the same, drawn by its seed."""
+        rng = Random(f"{_SEED_OF_SPLIT[self.split]}:{self.seed}:seconds")
+        return replace(self, clips=tuple(replace(clip, seconds=rng.choice(_LENGTHS)) for clip in self.clips))
 
     def starts(self) -> list[float]:
         """When each clip starts, in seconds."""
