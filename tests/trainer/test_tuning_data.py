@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from tests.trainer.tuning_folders import TINY, build, losses, make_folder, read_lines, write_rows
 from trainer.tuning import recipes
-from trainer.tuning.data import order, training_samples
+from trainer.tuning.data import Sample, order, order_by_frames, training_samples
 from trainer.tuning.spec import TuningError, TuningSpec
 
 
@@ -144,6 +144,18 @@ def test_the_order_is_the_seeds_and_shows_everything_equally_often() -> None:
     assert sorted(shown[:5]) == sorted(shown[5:10]) == list(range(5)) and shown == order(5, 12, 3)
     assert shown[:5] != shown[5:10] and shown != order(5, 12, 4)
     assert TuningSpec(TINY, epochs=2, batch=4).steps(5) == 3 and TuningSpec(TINY, epochs=2, max_steps=1).steps(99) == 1
+
+
+def test_samples_about_the_same_frames_follow_each_other() -> None:
+    samples = [
+        Sample(str(n), "", "", "", "", 1, (Path(str(n % 4)),), (0.0,)) for n in range(22)
+    ]  # 6, 6, 5 and 5 of each
+    shown = order_by_frames(samples, 44, 3, 3)
+    assert sorted(shown[:22]) == sorted(shown[22:]) == list(range(22)) and shown[:22] != shown[22:]
+    assert shown == order_by_frames(samples, 44, 3, 3) != order_by_frames(samples, 44, 4, 3)
+    runs = [{samples[i].frames for i in shown[at : at + 3]} for at in range(0, 21, 3)]
+    assert sum(len(frames) == 1 for frames in runs) >= 6  # two of two of them, one of the others, and what is left
+    assert order_by_frames(samples, 44, 3, 1) == order(22, 44, 3)
 
 
 def test_recipes_are_the_papers() -> None:

@@ -55,7 +55,10 @@ def state(trainer: RationaleTrainer) -> dict[str, torch.Tensor]:
 def part_losses(trainer: RationaleTrainer, *, shared: bool) -> Any:
     encoded = [trainer.encoder.encode(s) for s in trainer.samples]
     trainer.model.zero_grad()
-    found = trainer._losses(trainer.model, collate(encoded, 0, shared=shared), shared=shared)
+    batch = collate(encoded, 0, shared=shared, per_video=trainer.per_video)
+    if shared and trainer.per_video > 1:
+        assert len(batch["input_ids"]) == 2, "one row for the first two, one for the third"
+    found = trainer._losses(trainer.model, batch, shared=shared)
     found.total.backward()
     return found, {n: p.grad.clone() for n, p in trainer.model.named_parameters() if p.grad is not None}
 
@@ -98,7 +101,10 @@ IN_TWO_PASSES = {"Qwen3.5", "Qwen3.5-MoE", "EXAONE 4.5", "LFM3-VL", "Gemma 4", "
 def test_rows_that_share_their_prefix_have_the_loss_and_gradients_of_two_passes(
     name: str, tmp_path: Path, bases: dict[str, str]
 ) -> None:
-    trainer = build(make_folder(tmp_path / "f", 2, base=bases[name], frames=4))
+    folder = make_folder(tmp_path / "f", 3, base=bases[name], frames=4, per_video=2)
+    one, two, three = read_lines(folder / "train.jsonl")
+    write_rows(folder / "train.jsonl", [one, two | {"frames": one["frames"], "times": one["times"]}, three])
+    trainer = build(folder)
     assert trainer.shared is (name not in IN_TWO_PASSES)
     if name in IN_TWO_PASSES:
         return

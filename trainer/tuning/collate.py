@@ -36,14 +36,18 @@ class Encoded:
     @property
     def common(self) -> int:
         """How many first tokens all prompts have in common; all media are among them, and each keeps one of its own."""
-        first, most = self.prompts[0].ids, min(len(p.ids) for p in self.prompts) - 1
-        same = (all(p.ids[i] == first[i] for p in self.prompts) for i in range(most))
-        return next((i for i, equal in enumerate(same) if not equal), most)
+        return _common(self.prompts)
 
     @property
     def tokens(self) -> int:
         """Tokens of all rows, each with its own prefix."""
         return sum(len(p.ids) + len(t) for p, t in zip(self.prompts, self.targets, strict=True))
+
+
+def _common(prompts: Sequence[Prompt]) -> int:
+    first, most = prompts[0].ids, min(len(p.ids) for p in prompts) - 1
+    same = (all(p.ids[i] == first[i] for p in prompts) for i in range(most))
+    return next((i for i, equal in enumerate(same) if not equal), most)
 
 
 class Encoder:
@@ -109,20 +113,40 @@ def keyframes(sample: Sample) -> tuple[Keyframe, ...]:
     return tuple(frames)
 
 
-def collate(samples: Sequence[Encoded], pad: int, *, shared: bool) -> dict[str, Tensor]:
+def collate(samples: Sequence[Encoded], pad: int, *, shared: bool, per_video: int = 1) -> dict[str, Tensor]:
     """A batch, padded on the right: a row for each prompt, or for each sample where rows share their prefix.
 
-    `segments` says what a token belongs to: 0 the prefix of its sample, 1 and more a prompt of it, PADDING.
+    Where `per_video` is more than 1, up to so many samples that follow each other and show the same frames have one row.
+    `segments` says what a token belongs to: 0 the prefix of its row, 1 and more a prompt behind it, PADDING.
     """
-    rows = [row for k, s in enumerate(samples) for row in (_shared_row(k, s) if shared else _own_rows(k, s))]
+    groups = _grouped(samples, per_video if shared else 1)
+    rows = [row for group in groups for row in (_shared_row(group) if shared else _own_rows(*group[0]))]
     length = max(len(row["input_ids"]) for row in rows)
     fill = {"input_ids": pad, "labels": IGNORE, "terms": NO_TERM, "segments": PADDING}  # 0 for kinds of media
     batch = {
         key: torch.tensor([row[key] + [fill.get(key, 0)] * (length - len(row[key])) for row in rows]) for key in rows[0]
     }
     batch["attention_mask"] = (batch["segments"] != PADDING).long()
-    shown = [p.media for s in samples for p in (s.prompts[:1] if shared else s.prompts)]
+    shown = [p.media for group in groups for p in group[0][1].prompts[: 1 if shared else None]]
     return batch | _joined(shown)
+
+
+def _grouped(samples: Sequence[Encoded], most: int) -> list[list[tuple[int, Encoded]]]:
+    """The samples with their numbers, those together that have one row."""
+    groups: list[list[tuple[int, Encoded]]] = []
+    for k, sample in enumerate(samples):
+        if groups and len(groups[-1]) < most and _show_the_same([groups[-1][0][1], sample]):
+            groups[-1].append((k, sample))
+        else:
+            groups.append([(k, sample)])
+    return groups
+
+
+def _show_the_same(samples: Sequence[Encoded]) -> bool:
+    """Whether these show the same frames, and nothing of them comes after what all have in common."""
+    prompts = [prompt for sample in samples for prompt in sample.prompts]
+    frames = {prompt.frames for prompt in prompts}
+    return len(frames) == 1 and frames != {()} and max(p.prefix for p in prompts) <= _common(prompts)
 
 
 def _joined(shown: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
@@ -152,22 +176,26 @@ def _own_rows(k: int, sample: Encoded) -> list[dict[str, list[int]]]:
     return rows
 
 
-def _shared_row(k: int, sample: Encoded) -> list[dict[str, list[int]]]:
-    """One row: the common prefix, then each prompt's own tokens with their target."""
-    cut = sample.common
-    first = sample.prompts[0]
+def _shared_row(group: Sequence[tuple[int, Encoded]]) -> list[dict[str, list[int]]]:
+    """One row: what all prompts have in common, then each prompt's own tokens with their target."""
+    cut = _common([prompt for _, sample in group for prompt in sample.prompts])
+    first = group[0][1].prompts[0]
     row = {
         "input_ids": first.ids[:cut],
         "labels": [IGNORE] * cut,
         "terms": [NO_TERM] * cut,
         "segments": [0] * cut,
     }
-    for part, (prompt, target) in enumerate(zip(sample.prompts, sample.targets, strict=True)):
-        own = prompt.ids[cut:]
+    said = (
+        (2 * k + part, prompt.ids[cut:], target)
+        for k, sample in group
+        for part, (prompt, target) in enumerate(zip(sample.prompts, sample.targets, strict=True))
+    )
+    for segment, (term, own, target) in enumerate(said, 1):
         row["input_ids"] = row["input_ids"] + own + target
         row["labels"] = row["labels"] + [IGNORE] * len(own) + target
-        row["terms"] = row["terms"] + [NO_TERM] * len(own) + [2 * k + part] * len(target)
-        row["segments"] = row["segments"] + [part + 1] * (len(own) + len(target))
+        row["terms"] = row["terms"] + [NO_TERM] * len(own) + [term] * len(target)
+        row["segments"] = row["segments"] + [segment] * (len(own) + len(target))
     if first.types is not None:
         row[first.types_name] = first.types[:cut] + [0] * (len(row["input_ids"]) - cut)
     return [row]

@@ -58,6 +58,33 @@ def order(count: int, length: int, seed: object) -> list[int]:
     return made[:length]
 
 
+def order_by_frames(samples: Sequence[Sample], length: int, seed: object, per_video: int) -> list[int]:
+    """Like `order`, but samples about the same frames follow each other, so many at a time.
+
+    What is left of a video makes up runs with what is left of others, so that all runs are as long and batches begin with one.
+    """
+    if per_video == 1:
+        return order(len(samples), length, seed)
+    made: list[int] = []
+    while len(made) < length:
+        turn = order(len(samples), len(samples), f"{seed}:{len(made) // len(samples)}")
+        made += _in_runs(samples, turn, per_video, Random(f"{seed}:{len(made) // len(samples)}:runs"))
+    return made[:length]
+
+
+def _in_runs(samples: Sequence[Sample], turn: Sequence[int], per_video: int, rng: Random) -> list[int]:
+    shown: dict[tuple[Path, ...], list[int]] = {}
+    for at in turn:
+        shown.setdefault(samples[at].frames, []).append(at)
+    whole = {frames: len(of) - len(of) % per_video for frames, of in shown.items()}
+    left = [at for frames, of in shown.items() for at in of[whole[frames] :]]
+    parts = [*(of[: whole[frames]] for frames, of in shown.items()), left]
+    runs = [of[i : i + per_video] for of in parts for i in range(0, len(of), per_video)]
+    last = [runs.pop()] if len(turn) % per_video else []  # the only shorter one
+    rng.shuffle(runs)
+    return [at for run in [*runs, *last] for at in run]
+
+
 def read_samples(folder: Path, name: str, most_frames: int, *, blind: bool = False) -> list[Sample]:
     """The rows of a file in the folder; none where there is no such file. `blind`: also such as show no frames.
 

@@ -31,10 +31,11 @@ def estimate(folder: Path) -> dict[str, Any]:
     samples = trainer.samples
     looked_at = samples[:: max(1, len(samples) // _LOOKED_AT)][:_LOOKED_AT]
     encoded = [trainer.encoder.encode(s) for s in looked_at]
-    tokens = [_tokens(e, shared=trainer.shared) for e in encoded]
+    tokens = [_tokens(e, trainer) for e in encoded]
     each = trainer.args.per_device_train_batch_size
     longest = [e for _, e in sorted(zip(tokens, encoded, strict=True), key=lambda pair: -pair[0])]
-    seconds = _seconds(trainer, (longest * each)[:each]) * spec.accumulation
+    timed = [e for e in (longest * each)[: -(-each // spec.per_video)] for _ in range(spec.per_video)][:each]
+    seconds = _seconds(trainer, timed) * spec.accumulation
     steps = spec.steps(len(samples))
     trained = trained_parameters(trainer.tuned)
     return {
@@ -52,9 +53,11 @@ def estimate(folder: Path) -> dict[str, Any]:
     }
 
 
-def _tokens(sample: Encoded, *, shared: bool) -> int:
-    saved = sample.common * (len(sample.prompts) - 1) if shared else 0
-    return sample.tokens - saved
+def _tokens(sample: Encoded, trainer: RationaleTrainer) -> int:
+    """A sample's tokens, of which those of a prefix that it shares with others count in part."""
+    saved = sample.common * (len(sample.prompts) - 1) if trainer.shared else 0
+    once = sample.prompts[0].prefix if trainer.shared else 0
+    return sample.tokens - saved - (once - once // trainer.per_video)
 
 
 def _seconds(trainer: RationaleTrainer, samples: list[Encoded]) -> float:
@@ -64,7 +67,8 @@ def _seconds(trainer: RationaleTrainer, samples: list[Encoded]) -> float:
     for _ in range(2):
         since = time.perf_counter()
         trainer.model.train()
-        inputs = trainer._prepare_inputs(collate(samples, pad, shared=trainer.shared))
+        batch = collate(samples, pad, shared=trainer.shared, per_video=trainer.per_video)
+        inputs = trainer._prepare_inputs(batch)
         with trainer.compute_loss_context_manager():
             loss = trainer.compute_loss(trainer.model, inputs)
         trainer.accelerator.backward(loss)

@@ -16,7 +16,7 @@ from trl import SFTConfig, SFTTrainer
 
 from trainer.tuning import checkpoints, shared_prefix
 from trainer.tuning.collate import PADDING, Encoder, collate
-from trainer.tuning.data import Sample, order
+from trainer.tuning.data import Sample, order_by_frames
 from trainer.tuning.journal import Journal
 from trainer.tuning.loss import Losses, step_losses
 from trainer.tuning.networks import Tuned, save_adapters, save_network
@@ -44,16 +44,17 @@ class RationaleTrainer(SFTTrainer):  # type: ignore[misc]
     ) -> None:
         self.spec, self.tuned, self.journal, self.stop, self.validation = spec, tuned, journal, stop, validation
         self.encoder = Encoder(spec, tuned.processor, tuned.ways, tuned.network.dtype, tuned.longest)
-        self.shared, self.due = spec.shared_prefix, False
+        self.shared, self.per_video, self.due = spec.shared_prefix, spec.per_video, False
         self.random_state: tuple[Any, ...] = ()
         self.parts = torch.zeros(3, dtype=torch.float64)  # L_answer, L_rationale and tokens of the step so far
         self.gradient_norm = 0.0  # of the step, before it is clipped
         total = spec.steps(len(samples))
+        shown = order_by_frames(samples, total * spec.batch, spec.seed, spec.per_video)
         self.samples, self._pad = samples, tuned.processor.tokenizer.pad_token_id
         super().__init__(
             model=tuned.trained,
             args=_arguments(spec, total, journal.folder),
-            train_dataset=Dataset.from_dict({"sample": order(len(samples), total * spec.batch, spec.seed)}),
+            train_dataset=Dataset.from_dict({"sample": shown}),
             data_collator=self._collated,
             processing_class=tuned.processor,
             callbacks=[_Steps(self)],
@@ -61,19 +62,26 @@ class RationaleTrainer(SFTTrainer):  # type: ignore[misc]
         self.remove_callback(PrinterCallback)  # the journal tells
 
     def settle_sharing(self) -> None:
-        """Share prefixes only where this class gives the same loss so; found out on the first sample with a rationale."""
-        sample = next((s for s in self.samples if s.rationale), None)
-        if not self.shared or sample is None:
-            self.shared = False
-            return
-        reason = shared_prefix.why_not(self.tuned.network) or self._difference(sample)
+        """Share prefixes only where this class gives the same loss so; found out on the first samples that would share one."""
+        tried = self._would_share() if self.shared else []
+        self.shared = bool(tried)
+        reason = (shared_prefix.why_not(self.tuned.network) or self._difference(tried)) if tried else None
         if reason is not None:
             self.shared = False
             self.journal.event("shared_prefix_off", f"Rows don't share their prefixes: {reason}.", level="warn")
 
-    def _difference(self, sample: Sample) -> str | None:
+    def _would_share(self) -> list[Sample]:
+        """Two samples about the same frames where such share a row, else one with a rationale; none where nothing is shared."""
+        seen: dict[tuple[Path, ...], Sample] = {}
+        for sample in self.samples if self.per_video > 1 else ():
+            if sample.frames in seen and sample.frames:
+                return [seen[sample.frames], sample]
+            seen[sample.frames] = sample
+        return [s for s in self.samples if s.rationale][:1]
+
+    def _difference(self, samples: list[Sample]) -> str | None:
         try:
-            one, two = (self._loss_of(sample, shared=shared) for shared in (True, False))
+            one, two = (self._loss_of(samples, shared=shared) for shared in (True, False))
         except torch.OutOfMemoryError:
             raise
         except Exception as e:  # noqa: BLE001 # whatever the class can't do, two passes can
@@ -83,15 +91,16 @@ class RationaleTrainer(SFTTrainer):  # type: ignore[misc]
         return None if apart <= (1e-5 if exact else 2e-2) else f"the loss differs by {apart:.1e}"
 
     @torch.no_grad()
-    def _loss_of(self, sample: Sample, *, shared: bool) -> float:
-        batch = collate([self.encoder.encode(sample)], self._pad, shared=shared)
+    def _loss_of(self, samples: list[Sample], *, shared: bool) -> float:
+        encoded = [self.encoder.encode(sample) for sample in samples]
+        batch = collate(encoded, self._pad, shared=shared, per_video=self.per_video)
         self.model.eval()
         with self.compute_loss_context_manager():
             return float(self._losses(self.model, self._prepare_inputs(batch), shared=shared).total)
 
     def _collated(self, rows: list[Mapping[str, int]]) -> dict[str, Tensor]:
         encoded = [self.encoder.encode(self.samples[row["sample"]]) for row in rows]
-        return collate(encoded, self._pad, shared=self.shared)
+        return collate(encoded, self._pad, shared=self.shared, per_video=self.per_video)
 
     def compute_loss(self, model: Any, inputs: dict[str, Tensor], **_: Any) -> Tensor:
         """This part's share of L = L_answer + lambda L_rationale, times the processes whose gradients are averaged."""

@@ -1,6 +1,7 @@
-"""The answer row and the rationale row of a sample behind one visual prefix: one pass instead of two, the same loss.
+"""The answer row and the rationale row of a sample, or of several about the same frames, behind one visual prefix.
 
-A block mask lets every row see the prefix and itself, and each row counts its positions on from the prefix.
+One pass instead of several, and the same loss: a block mask lets every row see the prefix and itself, and each row counts
+its positions on from the prefix.
 Shape suffixes: B samples, T tokens.
 """
 

@@ -64,6 +64,7 @@ class TuningSpec:
     schedule: Schedule = "cosine"
     gradient_checkpointing: bool = False
     shared_prefix: bool = True
+    per_video: int = 1  # samples about the same frames that follow each other behind one visual prefix
     mixture: Mixture | None = None
     save_every: int = 50  # steps
     validate_every: int | None = None  # steps; None: at each checkpoint, 0: never
@@ -85,6 +86,8 @@ class TuningSpec:
             raise _wrong("instruction_rationale", self.instruction_rationale, "another text than instruction_answer")
         if self.recipe in ANSWERS_ONLY and self.lambda_rationale != 0:
             raise _wrong("lambda_rationale", self.lambda_rationale, f"0, as the recipe {self.recipe} has no rationales")
+        if self.per_video > 1 and not self.shared_prefix:
+            raise _wrong("per_video", self.per_video, "1 where shared_prefix is off")
         parts = self.accumulation * self.processes
         if self.batch % parts:
             raise _wrong("batch", self.batch, f"a multiple of accumulation times processes, which is {parts}")
@@ -184,6 +187,7 @@ _CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "schedule": (lambda v: v in SCHEDULES, f"one of {', '.join(SCHEDULES)}"),
     "gradient_checkpointing": (_truth, "true or false"),
     "shared_prefix": (_truth, "true or false"),
+    "per_video": (lambda v: _whole(v, 1, 64), "a whole number from 1 to 64"),
     "mixture": (
         lambda v: v is None or (isinstance(v, Mixture) and _number(v.ratio, 0, 1e6)),
         "a ratio of 0 or more, or nothing",
