@@ -15,7 +15,7 @@ from trainer.world.files import Rendered, load_scene, render_with_truth
 from trainer.world.score import KINDS, Score, chance, score, total
 from trainer.world.truth import truth
 
-PERFECT, TINY = 50, 12
+PERFECT, TINY = 50, 8
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def test_a_perfect_model_gives_perfect_graphs(client: Client, perfect: list[str]
 def test_every_exported_answer_is_the_answer_on_the_true_world(
     client: Client, perfect: list[str], rendered: list[Rendered]
 ) -> None:
-    told = questions.checked(client, list(zip(rendered, perfect, strict=False)), 360, seed=3)
+    told = questions.checked(client, list(zip(rendered[:25], perfect[:25], strict=True)), 360, seed=3)
     assert told["findings"] == {"exported graphs": {}, "true graphs": {}} and told["missing"] == {}
     assert told["by_steps"] == {str(n): 60 for n in range(1, 7)} and set(told["by_family"]) == set(FAMILIES)
     rows = list(client.lines(f"/v1/qra-datasets/{told['id']}/export"))

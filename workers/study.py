@@ -205,6 +205,7 @@ class Study:
             base=str(self._model(cell.base).resolve()),
             lambda_rationale=cell.lambda_rationale,
             batch=cell.batch,
+            per_video=cell.per_video,
             max_steps=cell.steps,
             epochs=1000,
             learning_rate=cell.rate,

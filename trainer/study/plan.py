@@ -25,7 +25,7 @@ _FIRST_WORLD, _FIRST_BASE_WORLD = 100_000, 200_000  # seeds of training worlds: 
 _BASE_RATE = 5e-4
 _RATE = 3e-4
 REHEARSAL = 0.3  # exchanges of inductions for each sample, as training on other things makes a model forget them
-_COMPUTE = 1.5  # how much longer a step with a rationale takes, behind a shared prefix
+_COMPUTE = 2.5  # how much longer a step with rationales takes, where four samples share their frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,7 @@ class Cell:
     base: "Cell | None" = None  # None: the starting checkpoint
     rehearsal: float = REHEARSAL  # exchanges of inductions of the base's worlds for each sample (STEP App. C)
     batch: int = 16
+    per_video: int = 4  # samples of a batch that share a video's frames
 
     def key(self, checkpoint: str) -> str:
         """The hash of all that decides the cell's numbers; `checkpoint` is the starting one's."""
@@ -145,7 +146,7 @@ def _base(scale: Scale) -> Cell:
     """
     worlds, samples, steps = scale.base
     mix = tuple(ATOMIC.items())
-    return Cell(Source(true=True), mix, samples, steps, 0.0, _BASE_RATE, 0, worlds, _FIRST_BASE_WORLD)
+    return Cell(Source(true=True), mix, samples, steps, 0.0, _BASE_RATE, 0, worlds, _FIRST_BASE_WORLD, per_video=1)
 
 
 def step(scale: Scale, seed: int) -> Cell:
