@@ -1,19 +1,24 @@
 """Connections to Neo4j, and the one way in which writes are made."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from neo4j import Driver as Driver
 from neo4j import GraphDatabase, ManagedTransaction
-from neo4j.exceptions import IncompleteCommit, ServiceUnavailable, SessionExpired
+from neo4j.exceptions import IncompleteCommit, ServiceUnavailable, SessionExpired, TransientError
 
 T = TypeVar("T")
 BATCH = 1000  # rows of one UNWIND
 UNAVAILABLE = (IncompleteCommit, ServiceUnavailable, SessionExpired)  # the database is away, and may come back
 PATIENCE = 120.0  # seconds for which work waits; a killed Neo4j takes about twenty to come back
+_NO_MEMORY = "Neo.TransientError.General.MemoryPoolOutOfMemoryError"
 _patience: WeakKeyDictionary[Driver, float] = WeakKeyDictionary()
+
+
+class _TooMuchAtOnce(Exception):  # noqa: N818 # a verdict on the size of a query, not a fault
+    pass
 
 
 def connect(uri: str, user: str, password: str, *, patience: float = PATIENCE) -> Driver:
@@ -64,9 +69,34 @@ def write(driver: Driver, work: Callable[[ManagedTransaction], T]) -> T:
 
 def read(driver: Driver, query: str, **parameters: Any) -> list[dict[str, Any]]:
     """The rows of a read-only query."""
+    return _read(driver, lambda tx: tx.run(query, parameters).data())
 
+
+def read_in_parts(driver: Driver, query: str, name: str, parts: Sequence[Any], **more: Any) -> Iterator[dict[str, Any]]:
+    """The rows of a read-only query over a list, its parameter `name`: of all of it, or of its halves if memory is short.
+
+    How much memory a query takes depends on the graphs, and the driver would try one that is too large again and again.
+    """
+
+    def work(tx: ManagedTransaction) -> list[dict[str, Any]]:
+        try:
+            return tx.run(query, more | {name: parts}).data()
+        except TransientError as e:
+            if e.code == _NO_MEMORY and len(parts) > 1:
+                raise _TooMuchAtOnce from e
+            raise
+
+    try:
+        yield from _read(driver, work)
+    except _TooMuchAtOnce:
+        half = len(parts) // 2
+        for some in (parts[:half], parts[half:]):
+            yield from read_in_parts(driver, query, name, some, **more)
+
+
+def _read(driver: Driver, work: Callable[[ManagedTransaction], list[dict[str, Any]]]) -> list[dict[str, Any]]:
     def once() -> list[dict[str, Any]]:
         with driver.session(default_access_mode="READ") as session:
-            return session.execute_read(lambda tx: tx.run(query, parameters).data())
+            return session.execute_read(work)
 
     return patiently(once, _patience.get(driver, PATIENCE))

@@ -14,7 +14,7 @@ from typing import Any, get_args
 
 from neo4j import Driver
 
-from graphdb.connection import read
+from graphdb.connection import read, read_in_parts
 from graphdb.cypher import cypher
 from model.rationale.english import deed
 from model.rationale.walk import EDGE_KINDS, ClipFacts, EdgeKind, Entity, Hop, HopKind, Setting, Slot, Stopped, Walk
@@ -24,7 +24,7 @@ SLOTS: tuple[Slot, ...] = get_args(Slot)
 EDGE_SLOTS: tuple[Slot, ...] = SLOTS[: SLOTS.index("there_clip") + 1]
 _IN_TIME: tuple[HopKind, ...] = ("EVENT", "PAIR")
 _REACH = 8  # clips between two objects that a question about time compares
-_GROUPS = 100  # in one statement
+_GROUPS = 25  # in one statement
 _SHARING = 100  # walks of one graph that share what they may be expanded by
 _Row = Mapping[str, Any]
 _Group = tuple[tuple[HopKind, ...], tuple[Slot, ...], bool]  # what a first pair may be
@@ -174,7 +174,7 @@ def _start(driver: Driver, orders: Sequence[WalkOrder], draws: Sequence[float]) 
             for run_id, every in graphs.items()
             if (groups := {group: d for group, d in every.items() if (group[0][0] in _IN_TIME) == in_time})
         ]
-        for row in read(driver, cypher(statement), graphs=parameters, reach=_REACH) if parameters else ():
+        for row in read_in_parts(driver, cypher(statement), "graphs", parameters, reach=_REACH) if parameters else ():
             walks[row["walk"]] = _first(orders[row["walk"]], row)
     return walks
 
@@ -202,7 +202,7 @@ def _expand(driver: Driver, growing: Mapping[int, _Growing], step: int, draws: M
             mentioned = sorted({entity for i in walks for entity in growing[i].open})
             parameters.append({"open": mentioned, "weights": [list(pair) for pair in weights], "walks": listed})
     for at in range(0, len(parameters), _GROUPS):
-        for row in read(driver, cypher("walk_step"), groups=parameters[at : at + _GROUPS]):
+        for row in read_in_parts(driver, cypher("walk_step"), "groups", parameters[at : at + _GROUPS]):
             _take(growing[row["walk"]], row)
 
 

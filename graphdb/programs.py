@@ -10,7 +10,7 @@ from typing import Any
 
 from neo4j import Driver
 
-from graphdb.connection import read
+from graphdb.connection import read_in_parts
 from graphdb.cypher import cypher
 from model.rationale.english import clip_name, deed
 from model.rationale.program import Op, Outcome, Program, inputs, settle
@@ -90,7 +90,7 @@ def _call(driver: Driver, rows: Mapping[str, Mapping[str, Any]], known: dict[str
         for start in range(0, len(listed), _BATCH):
             batch = listed[start : start + _BATCH]
             parameters = [{**row, "i": i} for i, (_, row) in enumerate(batch)]
-            for found in read(driver, cypher(f"program_{kind}"), rows=parameters):
+            for found in read_in_parts(driver, cypher(f"program_{kind}"), "rows", parameters):
                 known[batch[found["i"]][0]] = _elements(kind, found["found"])
 
 

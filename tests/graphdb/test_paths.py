@@ -10,7 +10,7 @@ from neo4j import Driver
 from scipy.stats import chisquare
 
 from graphdb import graphs, paths, programs
-from graphdb.connection import read
+from graphdb.connection import read, read_in_parts
 from graphdb.cypher import cypher
 from graphdb.paths import load_settings, sample_walks
 from graphdb.qra import make_qra
@@ -246,3 +246,14 @@ def _touched(driver: Driver, query: str, parameters: dict[str, Any]) -> int:
         hits += plan["dbHits"] if "dbHits" in plan else plan["args"].get("DbHits", 0)
         plans.extend(plan.get("children", []))
     return int(hits)
+
+
+def test_what_takes_more_memory_than_the_database_has_is_asked_in_parts(driver: Driver) -> None:
+    query = """
+        UNWIND $parts AS part
+        WITH part, [i IN range(1, 400000) | toString(part + i)] AS long
+        WITH collect({part: part, long: long}) AS every
+        UNWIND every AS one
+        RETURN one.part AS part, size(one.long) AS size"""
+    rows = list(read_in_parts(driver, query, "parts", list(range(24))))
+    assert [(row["part"], row["size"]) for row in rows] == [(n, 400_000) for n in range(24)]
