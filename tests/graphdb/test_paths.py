@@ -207,8 +207,16 @@ def test_no_part_of_making_questions_costs_more_in_a_larger_database(
             seen[query] += _touched(driver, query, parameters)
             return read(driver, query, **parameters)
 
-        for module in (paths, programs, graphs):
-            monkeypatch.setattr(module, "read", counted)
+        def in_parts(driver: Driver, query: str, name: str, parts: list[Any], **more: Any) -> list[dict[str, Any]]:
+            return counted(driver, query, **more | {name: parts})
+
+        for module, name, by in (
+            (paths, "read", counted),
+            (graphs, "read", counted),
+            (paths, "read_in_parts", in_parts),
+            (programs, "read_in_parts", in_parts),
+        ):
+            monkeypatch.setattr(module, name, by)
         list(make_qra(small, ["run_world_a"], Mix({1: 6, 3: 6}, {"relation": 1.0, "order": 1.0}), seed=5))
         for row in (*graphs.export_rows(small, "run_world_a"), *graphs.load_clips(small, "run_world_a")):
             assert row
