@@ -29,6 +29,7 @@ from trainer.conformance.family import build as build_random
 from trainer.tuning.collate import collate, keyframes
 from trainer.tuning.networks import save_finished
 from trainer.tuning.sft import RationaleTrainer
+from trainer.tuning.shared_prefix import packed
 from trainer.tuning.spec import TuningError
 
 GOLDEN = [13.859050, 13.692924, 11.550809, 10.219536]
@@ -52,13 +53,14 @@ def state(trainer: RationaleTrainer) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in trainer.tuned.network.state_dict().items()}
 
 
-def part_losses(trainer: RationaleTrainer, *, shared: bool) -> Any:
+def part_losses(trainer: RationaleTrainer, *, shared: bool, width: int = 0) -> Any:
     encoded = [trainer.encoder.encode(s) for s in trainer.samples]
     trainer.model.zero_grad()
     batch = collate(encoded, 0, shared=shared, per_video=trainer.per_video)
     if shared and trainer.per_video > 1:
-        assert len(batch["input_ids"]) == 2, "one row for the first two, one for the third"
-    found = trainer._losses(trainer.model, batch, shared=shared)
+        rows = packed(batch["segments"], width or batch["segments"].shape[1])
+        assert len(rows) == (1 if width else 2), "the first two samples share a row"
+    found = trainer._losses(trainer.model, batch, shared=shared, width=width)
     found.total.backward()
     return found, {n: p.grad.clone() for n, p in trainer.model.named_parameters() if p.grad is not None}
 
@@ -108,13 +110,15 @@ def test_rows_that_share_their_prefix_have_the_loss_and_gradients_of_two_passes(
     assert trainer.shared is (name not in IN_TWO_PASSES)
     if name in IN_TWO_PASSES:
         return
-    (one, gradients), (two, others) = (part_losses(trainer, shared=shared) for shared in (True, False))
-    for kind in ("total", "answer", "rationale"):
-        assert float(getattr(one, kind)) == pytest.approx(float(getattr(two, kind)), rel=1e-5)
-    assert gradients.keys() == others.keys()
-    most = max(float(g.abs().max()) for g in others.values())
-    for key, gradient in gradients.items():
-        torch.testing.assert_close(gradient, others[key], rtol=1e-3, atol=1e-5 * most, msg=key)
+    two, others = part_losses(trainer, shared=False)
+    for width in (0, 10_000):  # the third sample in a row of its own, and behind the first two
+        one, gradients = part_losses(trainer, shared=True, width=width)
+        for kind in ("total", "answer", "rationale"):
+            assert float(getattr(one, kind)) == pytest.approx(float(getattr(two, kind)), rel=1e-5)
+        assert gradients.keys() == others.keys()
+        most = max(float(g.abs().max()) for g in others.values())
+        for key, gradient in gradients.items():
+            torch.testing.assert_close(gradient, others[key], rtol=1e-3, atol=1e-5 * most, msg=key)
 
 
 def test_a_class_that_takes_no_mask_of_its_own_is_run_in_two_passes(tmp_path: Path) -> None:

@@ -120,14 +120,17 @@ def collate(samples: Sequence[Encoded], pad: int, *, shared: bool, per_video: in
     `segments` says what a token belongs to: 0 the prefix of its row, 1 and more a prompt behind it, PADDING.
     """
     groups = _grouped(samples, per_video if shared else 1)
-    rows = [row for group in groups for row in (_shared_row(group) if shared else _own_rows(*group[0]))]
+    laid = [(_shared_row(group) if shared else _own_rows(*group[0]), group) for group in groups]
+    if shared:  # the longest first, so that the short ones fit into what they leave
+        laid.sort(key=lambda pair: -len(pair[0][0]["input_ids"]))
+    rows = [row for of_group, _ in laid for row in of_group]
     length = max(len(row["input_ids"]) for row in rows)
     fill = {"input_ids": pad, "labels": IGNORE, "terms": NO_TERM, "segments": PADDING}  # 0 for kinds of media
     batch = {
         key: torch.tensor([row[key] + [fill.get(key, 0)] * (length - len(row[key])) for row in rows]) for key in rows[0]
     }
     batch["attention_mask"] = (batch["segments"] != PADDING).long()
-    shown = [p.media for group in groups for p in group[0][1].prompts[: 1 if shared else None]]
+    shown = [p.media for _, group in laid for p in group[0][1].prompts[: 1 if shared else None]]
     return batch | _joined(shown)
 
 

@@ -25,6 +25,7 @@ from trainer.tuning.stop import Stop, Stopped
 from trainer.tuning.validation import Validation
 
 _SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
+_IN_ONE_ROW = 1_000_000  # tokens
 _WORKERS = 4  # processes that read pictures while a GPU computes
 
 
@@ -71,13 +72,13 @@ class RationaleTrainer(SFTTrainer):  # type: ignore[misc]
             self.journal.event("shared_prefix_off", f"Rows don't share their prefixes: {reason}.", level="warn")
 
     def _would_share(self) -> list[Sample]:
-        """Two samples about the same frames where such share a row, else one with a rationale; none where nothing is shared."""
-        seen: dict[tuple[Path, ...], Sample] = {}
+        """The first samples that share a prefix, and one about other frames; none where nothing is shared."""
+        pairs: dict[tuple[Path, ...], list[Sample]] = {}
         for sample in self.samples if self.per_video > 1 else ():
-            if sample.frames in seen and sample.frames:
-                return [seen[sample.frames], sample]
-            seen[sample.frames] = sample
-        return [s for s in self.samples if s.rationale][:1]
+            pairs.setdefault(sample.frames, []).append(sample)
+        tried = next((of[:2] for frames, of in pairs.items() if frames and len(of) > 1), [])
+        tried = tried or [s for s in self.samples if s.rationale][:1]
+        return tried + [s for s in self.samples if tried and s.frames != tried[0].frames][:1]
 
     def _difference(self, samples: list[Sample]) -> str | None:
         try:
@@ -96,7 +97,7 @@ class RationaleTrainer(SFTTrainer):  # type: ignore[misc]
         batch = collate(encoded, self._pad, shared=shared, per_video=self.per_video)
         self.model.eval()
         with self.compute_loss_context_manager():
-            return float(self._losses(self.model, self._prepare_inputs(batch), shared=shared).total)
+            return float(self._losses(self.model, self._prepare_inputs(batch), shared=shared, width=_IN_ONE_ROW).total)
 
     def _collated(self, rows: list[Mapping[str, int]]) -> dict[str, Tensor]:
         encoded = [self.encoder.encode(self.samples[row["sample"]]) for row in rows]
@@ -115,8 +116,8 @@ class RationaleTrainer(SFTTrainer):  # type: ignore[misc]
         total: Tensor = losses.total * self.args.world_size
         return total
 
-    def _losses(self, model: Any, batch: Mapping[str, Tensor], *, shared: bool) -> Losses:
-        inputs = shared_prefix.arranged(self.tuned.network, batch) if shared else dict(batch)
+    def _losses(self, model: Any, batch: Mapping[str, Tensor], *, shared: bool, width: int = 0) -> Losses:
+        inputs = shared_prefix.arranged(self.tuned.network, batch, width) if shared else dict(batch)
         terms = inputs.pop("terms")
         inputs.pop("segments", None)
         log_probs = model(**inputs, fused_lm_head=True).log_probs

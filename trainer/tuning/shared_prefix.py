@@ -17,19 +17,51 @@ from trainer.tuning.collate import PADDING
 _WINDOWS = ("sliding_attention", "chunked_attention")
 
 
-def arranged(network: Any, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A batch of shared rows with the mask and the positions that part them."""
-    inputs = dict(batch)
-    segments = inputs.pop("segments")
-    inputs["attention_mask"] = block_mask(segments, network)
-    inputs["position_ids"] = positions(network, batch)
+def arranged(network: Any, batch: Mapping[str, Tensor], width: int = 0) -> dict[str, Tensor]:
+    """A batch of shared rows with the mask and the positions that part them, several short rows in the place of a long one.
+
+    A row of the result is as long as the longest of the batch, or `width`.
+    """
+    segments = batch["segments"]
+    units = torch.arange(len(segments), device=segments.device)[:, None].expand_as(segments)
+    every = {
+        **batch,
+        "position_ids": positions(network, batch),
+        "units": units.masked_fill(segments == PADDING, PADDING),
+    }
+    taken = packed(segments, max(width, segments.shape[1]))
+    inputs = {
+        name: values.flatten(-2)[..., taken] if _is_of_tokens(values, segments) else values
+        for name, values in every.items()
+    }
+    inputs["attention_mask"] = block_mask(inputs.pop("segments"), inputs.pop("units"), network)
     return inputs
 
 
-def block_mask(segments: Tensor, network: Any) -> Tensor:
-    """Who sees whom, B x 1 x T x T: what is before it in the prefix or in its own row."""
+def _is_of_tokens(values: Tensor, segments: Tensor) -> bool:
+    return values.shape[-2:] == segments.shape and not values.is_floating_point()
+
+
+def packed(segments: Tensor, width: int) -> Tensor:
+    """Where the tokens of full rows stand in a batch, counted through its rows; their order stays, as media rely on it."""
+    lengths = (segments != PADDING).sum(1).tolist()
+    rows: list[list[int]] = []
+    for at, length in enumerate(lengths):
+        tokens = range(at * segments.shape[1], at * segments.shape[1] + length)
+        if rows and len(rows[-1]) + length <= width:
+            rows[-1].extend(tokens)
+        else:
+            rows.append(list(tokens))
+    longest = max(len(row) for row in rows)
+    nothing = next((at * segments.shape[1] + n for at, n in enumerate(lengths) if n < segments.shape[1]), 0)
+    return torch.tensor([row + [nothing] * (longest - len(row)) for row in rows], device=segments.device)
+
+
+def block_mask(segments: Tensor, units: Tensor, network: Any) -> Tensor:
+    """Who sees whom, B x 1 x T x T: what is before it in its unit's prefix or in its own row of that."""
     own = segments[:, None, :] == segments[:, :, None]
-    seen = (own | (segments == 0)[:, None, :]).tril()[:, None]
+    same = units[:, None, :] == units[:, :, None]
+    seen = ((own | (segments == 0)[:, None, :]) & same).tril()[:, None]
     if network.config.get_text_config()._attn_implementation != "eager":
         return seen
     hidden = torch.finfo(network.dtype).min
