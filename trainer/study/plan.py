@@ -25,7 +25,7 @@ _FIRST_WORLD, _FIRST_BASE_WORLD = 100_000, 200_000  # seeds of training worlds: 
 _BASE_RATE = 5e-4
 _RATE = 3e-4
 REHEARSAL = 0.3  # exchanges of inductions for each sample, as training on other things makes a model forget them
-_COMPUTE = 2.5  # how much longer a step with rationales takes, where four samples share their frames
+_COMPUTE = 1.8  # how much longer a step with rationales takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Cell:
     base: "Cell | None" = None  # None: the starting checkpoint
     rehearsal: float = REHEARSAL  # exchanges of inductions of the base's worlds for each sample (STEP App. C)
     batch: int = 16
-    per_video: int = 4  # samples of a batch that share a video's frames
+    per_video: int = 2  # samples of a batch that share a video's frames
 
     def key(self, checkpoint: str) -> str:
         """The hash of all that decides the cell's numbers; `checkpoint` is the starting one's."""
@@ -93,7 +93,7 @@ class Scale:
 
 
 TABLES = ("arms", "ablation", "lambda", "mix", "rounds", "noise", "size", "rationale")
-FULL = Scale("full", 3, worlds=120, samples=1500, steps=300, base=(2500, 25000, 5000), questions=0, tables=TABLES)
+FULL = Scale("full", 3, worlds=100, samples=1200, steps=240, base=(2500, 25000, 5000), questions=900, tables=TABLES)
 QUICK = Scale("quick", 1, worlds=30, samples=400, steps=100, base=(60, 1200, 300), questions=300, tables=("arms",))
 
 
@@ -146,7 +146,7 @@ def _base(scale: Scale) -> Cell:
     """
     worlds, samples, steps = scale.base
     mix = tuple(ATOMIC.items())
-    return Cell(Source(true=True), mix, samples, steps, 0.0, _BASE_RATE, 0, worlds, _FIRST_BASE_WORLD, per_video=1)
+    return Cell(Source(true=True), mix, samples, steps, 0.0, _BASE_RATE, 0, worlds, _FIRST_BASE_WORLD)
 
 
 def step(scale: Scale, seed: int) -> Cell:
