@@ -72,13 +72,15 @@ class RationaleTrainer(SFTTrainer):  # type: ignore[misc]
             self.journal.event("shared_prefix_off", f"Rows don't share their prefixes: {reason}.", level="warn")
 
     def _would_share(self) -> list[Sample]:
-        """The first samples that share a prefix, and one about other frames; none where nothing is shared."""
+        """The first samples that share a prefix, and, where batches hold several, one more; none where nothing is shared."""
         pairs: dict[tuple[Path, ...], list[Sample]] = {}
         for sample in self.samples if self.per_video > 1 else ():
             pairs.setdefault(sample.frames, []).append(sample)
         tried = next((of[:2] for frames, of in pairs.items() if frames and len(of) > 1), [])
         tried = tried or [s for s in self.samples if s.rationale][:1]
-        return tried + [s for s in self.samples if tried and s.frames != tried[0].frames][:1]
+        if not tried or self.args.per_device_train_batch_size == 1:
+            return tried
+        return tried + [s for s in self.samples if s.frames != tried[0].frames][:1]
 
     def _difference(self, samples: list[Sample]) -> str | None:
         try:
