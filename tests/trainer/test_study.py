@@ -63,6 +63,10 @@ def test_a_report_tells_means_differences_and_what_is_not_measured() -> None:
     step = next(line for line in lines if line.startswith("| STEP |"))
     assert "| 0.0 [0.0, 0.0] | 0.0 [0.0, 0.0] | 100.0 [100.0, 100.0] |" in step
     assert "+100.0 [+100.0, +100.0]; [100.0, 100.0] over seeds" in step
+    assert lines[lines.index("| STEP less | difference | p |") + 2].startswith(
+        "| Distillation | +100.0 [+100.0, +100.0]; "
+    )
+    assert "![Fig. 5: lambda](study/lambda-world.svg)" in lines
     assert any("models are measured" in line for line in lines)
     assert not any("world-shifted" in line for line in lines)
     assert [name for name, _ in pictures(plan, results)] == ["arms-world.svg", "lambda-world.svg"]

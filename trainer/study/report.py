@@ -26,22 +26,61 @@ _DEEP = "3+"
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """How a table is headed, which row the others are compared with, and what it is in the paper."""
+    """How a table is headed, what its rows are, what the paper found, and which rows are compared with the others."""
 
     title: str
     reference: str
     about: str
+    rows: str
+    paper: str = "no such table."
+    also: str = ""  # a second row that the others are compared with
 
 
 TABLES: Mapping[str, Table] = {
-    "arms": Table("Table 2: who makes the data, and what is learned of it", "base", "arm"),
-    "ablation": Table("Table 4: what each operation of the induction is worth", "STEP", "graphs"),
-    "lambda": Table("Fig. 5: lambda", "0", "lambda"),
-    "mix": Table("Fig. 6: reasoning steps of the samples", "balanced", "steps"),
-    "rounds": Table("More rounds of self-training", "round 1", "round"),
-    "noise": Table("Graph quality: wrong words in true graphs", "0", "share of wrong words"),
-    "size": Table("Data size", "1", "share of the samples"),
-    "rationale": Table("Answers through the rationale", "base", "arm"),
+    "arms": Table(
+        "Table 2: who makes the data, and what is learned of it",
+        "base",
+        "arm",
+        "STEP learns from the base's own graphs with rationales; Instruct from annotated (true) questions of one and two steps "
+        "without them; Distillation from true graphs, as a perfect teacher would make them, with rationales.",
+        "Questions of 3 or more steps in STAR: base 27.7, Instruct 28.0, Distillation 31.8, STEP 33.6 (+21.3 % relative).",
+        also="STEP",
+    ),
+    "ablation": Table(
+        "Table 4: what each operation of the induction is worth",
+        "STEP",
+        "graphs",
+        "Graphs are induced without one operation.",
+        "All questions of STAR: STEP 39.8, without splitting 39.2, bridging 38.3, merging 37.3, parsing 36.5; verification is "
+        "not left out alone.",
+    ),
+    "lambda": Table(
+        "Fig. 5: lambda", "0", "lambda", "The weight of the loss on rationales.", "1 is best, less and more are worse."
+    ),
+    "mix": Table(
+        "Fig. 6: reasoning steps of the samples",
+        "balanced",
+        "steps",
+        "Shares of samples by their number of steps.",
+        "A balanced mix is best; many samples of one step, and those of three alone, are worse.",
+    ),
+    "rounds": Table(
+        "More rounds of self-training",
+        "round 1",
+        "round",
+        "Each round's graphs are made by the model of the round before; each training starts from the base.",
+    ),
+    "noise": Table(
+        "Graph quality: wrong words in true graphs", "0", "share of wrong words", "Words of true graphs drawn anew."
+    ),
+    "size": Table("Data size", "1", "share of the samples", "Fewer samples, as many steps of the optimiser."),
+    "rationale": Table(
+        "Answers through the rationale",
+        "base",
+        "arm",
+        "The model tells its rationale first, and answers with it before its eyes.",
+        also="STEP",
+    ),
 }
 
 
@@ -70,8 +109,13 @@ def markdown(plan: Plan, results: Results, command: str) -> Iterator[str]:
     for table, benchmark in _shown(plan):
         rows = _rows(plan, results, table, benchmark)
         if rows:
-            yield from ("", f"## {TABLES[table].title}" + ("" if benchmark == "world" else f", on {benchmark}"), "")
-            yield from _table(TABLES[table], rows)
+            told = TABLES[table]
+            yield from ("", f"## {told.title}" + ("" if benchmark == "world" else f", on {benchmark}"), "")
+            yield from (f"{told.rows} In the paper: {told.paper}", "")
+            yield from _table(told, rows)
+            if told.also in rows:
+                yield from _contrasts(told, rows)
+            yield from ("", f"![{told.title}](study/{_picture(table, benchmark)})")
 
 
 def pictures(plan: Plan, results: Results) -> Iterator[tuple[str, str]]:
@@ -79,7 +123,11 @@ def pictures(plan: Plan, results: Results) -> Iterator[tuple[str, str]]:
     for table, benchmark in _shown(plan):
         rows = _rows(plan, results, table, benchmark)
         if rows:
-            yield f"{table}-{benchmark}.svg", svg([row.report for row in rows.values()], TABLES[table].title)
+            yield _picture(table, benchmark), svg([row.report for row in rows.values()], TABLES[table].title)
+
+
+def _picture(table: str, benchmark: str) -> str:
+    return f"{table}-{benchmark}.svg"
 
 
 def _shown(plan: Plan) -> Iterator[tuple[str, str]]:
@@ -143,6 +191,18 @@ def _table(table: Table, rows: Mapping[str, Row]) -> Iterator[str]:
         told += [f"{fmean(f1):.3f}", f"{fmean(d['samples'] for d in row.data):.0f}"]
         told += _difference(reference, row, tests[name]) if reference and name in tests else ["", ""]
         yield f"| {' | '.join(told)} |"
+
+
+def _contrasts(table: Table, rows: Mapping[str, Row]) -> Iterator[str]:
+    """How much better the second reference is than each row."""
+    better = rows[table.also]
+    others = {n: row for n, row in rows.items() if n not in (table.also, table.reference)}
+    lines = [
+        [n, *_difference(row, better, test)] for n, row in others.items() for test in _tests(row, {"": better}).values()
+    ]
+    if lines:
+        yield from ("", f"| {table.also} less | difference | p |", "| --- | ---: | ---: |")
+        yield from (f"| {' | '.join(line)} |" for line in lines)
 
 
 def _tests(reference: Row, rows: Mapping[str, Row]) -> dict[str, Comparison]:
