@@ -35,7 +35,7 @@ down: $(READY)  ## stop the local stack
 	$(BIN)/stsg down
 
 test: $(READY)  ## the whole test suite
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(READY)  ## lint, formatting, strict types, import contracts
 	$(BIN)/ruff check .

@@ -1,8 +1,9 @@
-"""Fixtures that several suites share: a real Neo4j, started once."""
+"""Fixtures that several suites share, a real Neo4j, started once; and how tests run side by side."""
 
+import fcntl
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,30 @@ from graphdb import graphs, jobs, schema
 from graphdb.connection import connect
 from graphdb.local import LocalNeo4j, free_port
 from tests.stack import stack
+
+HERE = Path(__file__).parent
+BESIDE_OTHERS = "PYTEST_XDIST_WORKER" in os.environ
+if BESIDE_OTHERS:  # threads that wait for each other are slower than one, where another process has the other core
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slowest files first, so that no process of several is left with one of them when the others are done."""
+    items.sort(key=lambda item: item.path.parent.name not in ("workers", "tests"))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # before the clock of the test's timeout starts
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """A test that holds something to a few seconds waits for those beside it, and they for it."""
+    if not BESIDE_OTHERS:
+        return (yield)
+    alone = item.get_closest_marker("alone") is not None
+    with HERE.joinpath("stack.py").open() as room, Path(__file__).open() as door:
+        fcntl.flock(door, fcntl.LOCK_EX)  # who wants to be alone keeps the door, or would wait for good
+        fcntl.flock(room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        if not alone:
+            fcntl.flock(door, fcntl.LOCK_UN)
+        return (yield)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,8 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 
 
 def test_the_services_are_the_ones_of_the_design() -> None:
-    assert set(SERVICES) == {"neo4j", "redis", "api", "cpu-worker", "gpu-worker"}
+    always = {name for name, service in SERVICES.items() if "profiles" not in service}
+    assert always == {"neo4j", "redis", "api", "cpu-worker", "gpu-worker"}
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -46,11 +47,26 @@ def test_only_the_api_listens_beyond_this_machine() -> None:
     assert "STSG_API_TOKENS" in SERVICES["api"]["environment"]
 
 
-def test_the_gpu_worker_reserves_a_device_and_serves_the_gpu_queues() -> None:
-    [device] = SERVICES["gpu-worker"]["deploy"]["resources"]["reservations"]["devices"]
-    assert device == {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
-    assert "gpu.infer,gpu.train" in SERVICES["gpu-worker"]["command"]
+def _devices(name: str) -> dict[str, Any]:
+    [device] = SERVICES[name]["deploy"]["resources"]["reservations"]["devices"]
+    assert (device["driver"], device["capabilities"]) == ("nvidia", ["gpu"])
+    return dict(device)
+
+
+@pytest.mark.parametrize("gpus", [1, 2, 4, 8])
+def test_each_gpu_has_one_worker_that_serves_the_gpu_queues(gpus: int) -> None:
+    profile = f"gpus-{gpus}"
+    workers = [n for n, s in SERVICES.items() if n.startswith("gpu-worker") and profile in s.get("profiles", [profile])]
+    assert sorted(_devices(name)["device_ids"] for name in workers) == [[str(n)] for n in range(gpus)]
+    for name in workers:
+        assert "${GPU_QUEUES:-gpu.infer,gpu.train}" in SERVICES[name]["command"]
+        assert SERVICES[name]["depends_on"] == SERVICES["gpu-worker"]["depends_on"]
     assert SERVICES["cpu-worker"]["command"][5] == "cpu"
+
+
+def test_a_trainer_has_all_gpus_and_nothing_but_trainings() -> None:
+    assert _devices("gpu-trainer")["count"] == "all" and "gpu.train" in SERVICES["gpu-trainer"]["command"]
+    assert SERVICES["gpu-trainer"]["profiles"] == ["trainer"]
 
 
 @pytest.mark.parametrize("name", ["api", "cpu-worker", "gpu-worker"])
@@ -63,7 +79,14 @@ def test_every_setting_that_compose_passes_is_one_the_service_reads() -> None:
     from workers.settings import Settings
 
     passed = {key for service in SERVICES.values() for key in service["environment"] if key.startswith("STSG_")}
-    assert {key.removeprefix("STSG_").lower() for key in passed} <= set(Settings.model_fields)
+    elsewhere = {"trust_remote_code"}  # what no field of the settings holds
+    assert {key.removeprefix("STSG_").lower() for key in passed} - elsewhere <= set(Settings.model_fields)
+
+
+def test_the_example_names_what_compose_reads_and_nothing_else() -> None:
+    read = set(re.findall(r"\$\{(\w+)", (ROOT / "compose.yaml").read_text()))
+    named = {line.removesuffix("=") for line in (ROOT / ".env.example").read_text().splitlines() if line.endswith("=")}
+    assert named == read - {"STSG_NEO4J_USER"}
 
 
 def test_the_image_is_built_from_the_lock_and_does_not_run_as_root() -> None:

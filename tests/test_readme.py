@@ -3,16 +3,23 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from typer import BadParameter
+from typer.core import TyperGroup as Group
+from typer.main import get_command
 
+from api.cli import app
 from tests.real_videos import REAL
+from workers.settings import Settings
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
+READMES = (ROOT / "README.md", *ROOT.glob("*/README.md"))
+README = READMES[0].read_text()
 
 
 def run(script: str, folder: Path) -> str:
@@ -82,7 +89,28 @@ def test_the_tour_runs_line_by_line(tmp_path: Path) -> None:
     assert (tmp_path / "graph.jsonl").read_text().count("\n") > 10
 
 
+def test_every_command_shown_is_one_that_there_is() -> None:
+    """Its words are parsed, not run; the files that it names stand for a user's own."""
+    blocks = [b for f in READMES for b in re.findall(r"```(?:sh|console)?\n(.*?)```", f.read_text(), re.S)]
+    lines = [line for block in blocks for line in block.splitlines() if line.startswith("stsg ")]
+    assert len(lines) > 30
+    for line in lines:
+        words = shlex.split(re.sub(r"\$\(.*?\)\)?'\)|\$\(.*?\)", "RUN", line))[1:]
+        command = get_command(app)
+        while isinstance(command, Group):
+            command = command.commands[words.pop(0)]
+        try:
+            command.make_context("stsg", words)
+        except BadParameter as e:
+            assert "does not exist" in e.message, line
+
+
+def test_every_setting_is_told() -> None:
+    told = set(re.findall(r"`STSG_(\w+)`", (ROOT / "workers" / "README.md").read_text().partition("## Settings")[2]))
+    assert {name.upper() for name in Settings.model_fields} <= told
+
+
 def test_every_link_leads_somewhere() -> None:
-    for readme in (ROOT / "README.md", *ROOT.glob("*/README.md")):
+    for readme in READMES:
         for target in re.findall(r"\]\((?!http)([^)#]+)\)", readme.read_text()):
             assert (readme.parent / target).exists(), f"{readme.name}: {target}"

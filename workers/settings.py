@@ -30,7 +30,8 @@ class Settings(BaseSettings):
     redis_url: str = Field("", description="An external Redis-protocol broker; empty for the embedded one.")
     storage: str = Field("", description="An fsspec URL or folder for files; empty for <home>/files.")
     models: dict[str, str] = Field(default_factory=dict, description="Video-LLMs a run may name: name to spec.")
-    default_model: str = "tiny"
+    default_model: str = Field("tiny", description="The Video-LLM of runs that name none.")
+    workers: int = Field(0, ge=0, le=1024, description="Workers of the local stack; 0: one for each GPU, or one.")
     api_host: str = "127.0.0.1"
     api_port: int = Field(8000, ge=0, le=65_535)
     api_tokens: list[str] = Field(default_factory=list, description="Bearer tokens; none is fine on loopback only.")

@@ -1,4 +1,4 @@
-"""The supervisor of the local stack: one detached process that starts Neo4j, the broker, two workers and the API, and
+"""The supervisor of the local stack: one detached process that starts Neo4j, the broker, the workers and the API, and
 keeps them up.
 
 Ports are chosen free, so that two folders' stacks don't collide. External services in the settings have no child here.
@@ -24,8 +24,7 @@ from workers.settings import Settings
 
 _TRIES = 3
 _REACHED = 10.0  # seconds
-_ORDER_NEW = ("valkey", "neo4j"), ("worker", "api", "trainer")
-_ORDER = ("valkey", "neo4j", "api", "worker", "trainer"), ()
+_SERVICES = ("valkey", "neo4j")
 _TAKEN = ("already in use", "Address in use", "BindException")  # as Neo4j and the broker put it
 
 
@@ -38,6 +37,7 @@ class Supervisor:
         self.listener = _listen(given.api_port)
         self.children: dict[str, subprocess.Popen[bytes]] = {}
         self.commands: dict[str, list[str]] = {}
+        self.gpus: dict[str, str] = {}  # which one a child gets, where there are several
         self.deaths: dict[str, list[float]] = {}
         self.ending = False
         self.joined: dict[str, Any] = {}
@@ -67,10 +67,16 @@ class Supervisor:
         python = sys.executable
         fd = str(self.listener.fileno())
         self.commands["api"] = [python, "-m", "uvicorn", "api.app:create_app", "--factory", "--fd", fd]
-        self.commands["worker"] = [
-            *(python, "-m", "celery", "--app", "workers.app", "worker", "--loglevel", "WARNING"),
-            *("--queues", "cpu,gpu.infer", "--concurrency", "1", "--without-mingle", "--without-gossip"),
-        ]
+        gpus = visible_gpus()
+        for number in range(self.given.workers or max(len(gpus), 1)):
+            name = f"worker-{number + 1}" if number else "worker"
+            self.commands[name] = [
+                *(python, "-m", "celery", "--app", "workers.app", "worker", "--loglevel", "WARNING"),
+                *("--queues", "cpu,gpu.infer", "--concurrency", "1", "--without-mingle", "--without-gossip"),
+                *("--hostname", f"{name}@%h"),
+            ]
+            if len(gpus) > 1:
+                self.gpus[name] = gpus[number % len(gpus)]
         self.commands["trainer"] = [  # of its own, as whoever watches a training does nothing else
             *(python, "-m", "celery", "--app", "workers.app", "worker", "--loglevel", "WARNING", "--pool", "threads"),
             *("--queues", "gpu.train", "--concurrency", "1", "--without-mingle", "--without-gossip"),
@@ -114,12 +120,15 @@ class Supervisor:
 
     def _start_children(self) -> None:
         is_new = self.neo4j is not None and self.neo4j.is_new
-        first, then = _ORDER_NEW if is_new else _ORDER
-        for name in first:
+        ours = self._ours()
+        for name in _SERVICES if is_new else (*_SERVICES, *ours):
             self._spawn(name)
         self._wait_for_services()
-        for name in then:
+        for name in ours if is_new else ():
             self._spawn(name)
+
+    def _ours(self) -> list[str]:
+        return [name for name in self.commands if name not in _SERVICES]
 
     def _wait_for_services(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT
@@ -152,6 +161,8 @@ class Supervisor:
             return
         public = {k: v for k, v in self.joined.items() if k in Settings.model_fields}
         env = {**os.environ, **{f"STSG_{k.upper()}": str(v) for k, v in public.items()}}
+        if name in self.gpus:
+            env["CUDA_VISIBLE_DEVICES"] = self.gpus[name]
         with (self.home / "logs" / f"{name}.log").open("ab") as log:
             self.children[name] = subprocess.Popen(
                 self.commands[name],
@@ -190,8 +201,8 @@ class Supervisor:
         self.ending = True
 
     def _stop_children(self) -> None:
-        """The worker and the API first, then what they need."""
-        for names in (("api", "worker", "trainer"), ("valkey", "neo4j")):
+        """The workers and the API first, then what they need."""
+        for names in (self._ours(), _SERVICES):
             living = [self.children[n] for n in names if n in self.children]
             for child in living:
                 with suppress(OSError):
@@ -202,6 +213,18 @@ class Supervisor:
                     child.wait(max(0.1, deadline - time.monotonic()))
                 _kill_group(child.pid)
         processes.stop_all(self.home / "tuning", GRACE)
+
+
+def visible_gpus() -> list[str]:
+    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them; without torch, whose import takes seconds."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is None:
+        with suppress(OSError, subprocess.SubprocessError):
+            ask = ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"]
+            named = subprocess.run(ask, capture_output=True, text=True, check=True, timeout=10).stdout.replace(
+                "\n", ","
+            )
+    return [gpu.strip() for gpu in (named or "").split(",") if gpu.strip() not in ("", "-1")]
 
 
 def _reachable(host: str, port: int) -> bool:

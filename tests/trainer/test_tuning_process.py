@@ -83,6 +83,7 @@ def test_killed_mid_epoch_it_goes_on_to_the_same_weights(tmp_path: Path) -> None
     assert last[0] == last[1]
 
 
+@pytest.mark.alone
 def test_a_signal_stops_it_at_once_and_a_full_disk_loses_nothing(tmp_path: Path, undisturbed: Path) -> None:
     folder = make_folder(tmp_path / "f", held=3, **DISTURBED)
     process = start(folder)

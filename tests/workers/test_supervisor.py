@@ -1,6 +1,7 @@
-"""The supervisor of the local stack, where others want the same ports."""
+"""The supervisor of the local stack: where others want the same ports, and where there are several GPUs."""
 
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,3 +27,26 @@ def test_a_port_that_is_taken_in_the_meantime_is_chosen_anew(tmp_path: Path, mon
             assert Redis.from_url(watched.joined["redis_url"]).ping()
         finally:
             watched._stop_children()
+
+
+@pytest.mark.parametrize(("wanted", "expected"), [(0, {"worker": "3", "worker-2": "GPU-5"}), (1, {"worker": "3"})])
+def test_each_gpu_gets_a_worker_that_sees_it_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: int, expected: dict[str, str]
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,GPU-5")
+    (tmp_path / "logs").mkdir()
+    watched = supervisor.Supervisor(Settings(home=tmp_path, neo4j_uri="bolt://127.0.0.1:1", workers=wanted))
+    names = [name for name in watched.commands if name.startswith("worker")]
+    tell = "import os; print(os.environ['CUDA_VISIBLE_DEVICES'])"
+    for name in (*names, "trainer"):
+        watched.commands[name] = [sys.executable, "-c", tell]
+        watched._spawn(name)
+        assert watched.children[name].wait(20) == 0
+    told = {name: (tmp_path / "logs" / f"{name}.log").read_text().strip() for name in (*names, "trainer")}
+    assert told == expected | {"trainer": "3,GPU-5"}
+
+
+def test_no_gpu_is_one_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    watched = supervisor.Supervisor(Settings(home=tmp_path, neo4j_uri="bolt://127.0.0.1:1"))
+    assert [name for name in watched.commands if "worker" in name] == ["worker"] and not watched.gpus

@@ -175,6 +175,7 @@ def test_a_killed_process_goes_on_from_its_last_checkpoint(desk: TrainingDesk) -
     assert desk.weights(done["result"]["model"]) == desk.weights(desk.job(calm["id"])["result"]["model"])
 
 
+@pytest.mark.alone
 def test_pause_resume_and_cancel_end_with_a_checkpoint(desk: TrainingDesk) -> None:
     job = desk.start(spec={"max_steps": 400, "save_every": 1000})
     desk.watch(job["id"])

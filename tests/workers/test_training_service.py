@@ -199,6 +199,7 @@ def test_a_training_that_ends_while_nobody_looks_is_told_whole(place: Place, cal
     assert told == list(range(1, 7))
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(600)
 def test_pause_resume_and_cancel(place: Place) -> None:
     job = place.start("stopped", epochs=1000, max_steps=5000, save_every=5000, recipe="distillation")
