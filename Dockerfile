@@ -19,4 +19,4 @@ RUN pip install --no-cache-dir --no-build-isolation --no-deps --editable .
 
 USER stsg
 EXPOSE 8000
-CMD ["uvicorn", "api.app:create_app", "--factory", "--host", "0.0.0.0", "--port", "8000"]
+CMD ["uvicorn", "api.app:create_app", "--factory", "--host", "0.0.0.0", "--port", "8000", "--timeout-graceful-shutdown", "5"]

@@ -12,7 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 
-from graphdb.connection import UNAVAILABLE
+from graphdb.connection import UNAVAILABLE, CursorGone
+from graphdb.jobs import BeingDeleted
 
 MEDIA_TYPE = "application/problem+json"
 log = structlog.get_logger()
@@ -118,6 +119,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(ClientDisconnect, lambda *_: Response(status_code=499))  # nobody is there to hear it
     app.add_exception_handler(Exception, _unforeseen)
+    app.add_exception_handler(BeingDeleted, _being_deleted)
+    app.add_exception_handler(CursorGone, _cursor_gone)
     for kind in UNAVAILABLE:
         app.add_exception_handler(kind, _unavailable)
 
@@ -128,6 +131,17 @@ async def _http(request: Request, exc: Exception) -> JSONResponse:
         code, remedy = _REMEDIES.get(exc.status_code, (_slug(exc.status_code), "See GET /openapi.json."))
         exc = Problem(exc.status_code, code, str(exc.detail), remedy, headers=exc.headers)
     return exc.response(request.url.path)
+
+
+async def _being_deleted(request: Request, exc: Exception) -> JSONResponse:
+    detail = f"{exc} is being deleted, and the same request would make it again."
+    remedy = "Send this again in a moment; if the deletion was broken off, repeat it first."
+    return conflict("being_deleted", detail, remedy).response(request.url.path)
+
+
+async def _cursor_gone(request: Request, exc: Exception) -> JSONResponse:
+    detail = f"there is nothing of the id {exc}, or not any more"
+    return invalid("after", detail, "Begin again without it.").response(request.url.path)
 
 
 async def _validation(request: Request, exc: Exception) -> JSONResponse:

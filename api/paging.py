@@ -9,7 +9,7 @@ from pydantic import BaseModel
 T = TypeVar("T", bound=BaseModel)
 
 Limit = Annotated[int, Query(ge=1, le=100, description="How many at most.")]
-After = Annotated[str | None, Query(max_length=200, description="`last_id` of the page before.")]
+After = Annotated[str | None, Query(max_length=1000, description="`last_id` of the page before.")]
 
 
 class Page(BaseModel, Generic[T]):

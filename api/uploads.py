@@ -8,14 +8,14 @@ from typing import Any, BinaryIO
 
 from fastapi import Request
 from python_multipart import MultipartParser
-from python_multipart.exceptions import MultipartParseError
+from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 from starlette.requests import ClientDisconnect
 
 from api.body import too_large
 from api.errors import Problem, invalid
 
-_MAX_FIELD = 64 * 1024
+_MAX_FIELD, _MAX_FIELDS = 64 * 1024, 32
 _RAW_TYPES = ("video/", "application/octet-stream", "application/mp4", "application/x-matroska")
 
 
@@ -125,13 +125,15 @@ class _Form:
             self.file_name = options.get(b"filename", b"").decode("utf-8", "replace")
         else:
             self.fields[self._name] = b""
+            if len(self.fields) > _MAX_FIELDS:
+                raise invalid(self._name, f"a form may have {_MAX_FIELDS} fields", "Send the video as the part 'file'.")
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._in_file:
             self.write(data[start:end])
             return
         self.fields[self._name] += data[start:end]
-        if len(self.fields[self._name]) > _MAX_FIELD or len(self.fields) > 32:
+        if len(self.fields[self._name]) > _MAX_FIELD:
             raise invalid(self._name, f"a form field may hold {_MAX_FIELD} bytes", "Send the video as the part 'file'.")
 
     def _end(self) -> None:
@@ -141,12 +143,12 @@ class _Form:
 async def _multipart(chunks: AsyncIterator[bytes], boundary: bytes, sink: _Sink) -> tuple[str, dict[str, str]]:
     if not boundary:
         raise _broken_form("The multipart form names no boundary.")
-    form = _Form(boundary, sink.write)
     try:
+        form = _Form(boundary, sink.write)
         async for chunk in chunks:
             form.parser.write(chunk)
         form.parser.finalize()
-    except MultipartParseError as e:
+    except FormParserError as e:
         raise _broken_form(f"The multipart form can't be read: {e}.") from e
     if not form.finished:
         raise _broken_form("The multipart form ends before its last boundary.")

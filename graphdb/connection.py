@@ -17,6 +17,10 @@ _NO_MEMORY = "Neo.TransientError.General.MemoryPoolOutOfMemoryError"
 _patience: WeakKeyDictionary[Driver, float] = WeakKeyDictionary()
 
 
+class CursorGone(LookupError):  # noqa: N818 # a fact, not a fault
+    """What a page should begin after is not there, or not any more; the text is its id."""
+
+
 class _TooMuchAtOnce(Exception):  # noqa: N818 # a verdict on the size of a query, not a fault
     pass
 

@@ -85,6 +85,27 @@ def save_graph(
     Raises:
         LeaseLost: nothing was written.
     """
+    _save(driver, _rows(run_id, video_id, graph), lease, induced=clip)
+
+
+def save_bridges(driver: Driver, run_id: str, video_id: str, graph: SceneGraph, *, lease: Lease | None = None) -> None:
+    """Store references and events in the place of those that the run has: a model that is asked twice may say two things.
+
+    Raises:
+        LeaseLost: nothing was written.
+    """
+    rows = _rows(run_id, video_id, graph)
+
+    def work(tx: ManagedTransaction) -> None:
+        prove(tx, lease)
+        for kind in ("REFERENCE", "EVENT"):
+            tx.run(f"MATCH ()-[r:{kind} {{graph_id: $id}}]->() DELETE r", id=run_id).consume()
+        rows.save(tx)
+
+    write(driver, work)
+
+
+def _rows(run_id: str, video_id: str, graph: SceneGraph) -> GraphRows:
     rows = GraphRows(run_id, video_id)
     for position, o in enumerate(graph.objects):
         _object_node(rows, o, position)
@@ -100,7 +121,7 @@ def save_graph(
     for e in graph.events:
         told = {"description": e.description, "predicate": e.description, "clip": e.clip, "evidence": list(e.evidence)}
         rows.edge("EVENT", video_id, rows.id(f"c{e.clip}"), t_start=e.t_start, t_end=e.t_end, **told)
-    _save(driver, rows, lease, induced=clip)
+    return rows
 
 
 def _object_node(rows: GraphRows, o: ObjectNode, position: int) -> None:

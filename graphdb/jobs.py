@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from neo4j import Driver, ManagedTransaction
 
-from graphdb.connection import read, write
+from graphdb.connection import CursorGone, read, write
 from graphdb.cypher import cypher
 
 State = Literal["queued", "running", "succeeded", "failed", "cancelled", "paused"]
@@ -31,6 +31,10 @@ _AFRESH: dict[str, Any] = {
     "lease_until": 0.0,
 }
 Job = dict[str, Any]
+
+
+class BeingDeleted(Exception):  # noqa: N818 # a fact, not a fault
+    """A job of this id is being deleted, so there can't be a new one yet; the text is the id."""
 
 
 class LeaseLost(Exception):  # noqa: N818 # a fact, not a fault
@@ -56,11 +60,17 @@ def prove(tx: ManagedTransaction, lease: Lease | None) -> None:
 
 
 def create(driver: Driver, label: Label, id: str, **properties: Any) -> tuple[Job, bool]:
-    """A queued job, or the one there is under this id; and whether it is new."""
+    """A queued job, or the one there is under this id; and whether it is new.
+
+    Raises:
+        BeingDeleted: the one there is is being deleted.
+    """
     told = {"id": id, "label": label, "properties": _packed(properties), "now": time.time()}
 
     def work(tx: ManagedTransaction) -> tuple[Job, bool]:
         row = tx.run(cypher("job_create"), told).single(strict=True)
+        if row["job"].get("deleting"):
+            raise BeingDeleted(id)
         return _unpacked(row["job"]), row["created"]
 
     return write(driver, work)
@@ -81,7 +91,13 @@ def list_jobs(
     state: State | None = None,
     video_id: str | None = None,
 ) -> list[Job]:
-    """Jobs, newest first, after the one of id `after`."""
+    """Jobs, newest first, after the one of id `after`.
+
+    Raises:
+        CursorGone: there is no job `after`.
+    """
+    if after is not None and get(driver, after) is None:
+        raise CursorGone(after)
     rows = read(driver, cypher("job_list"), label=label, limit=limit, after=after, state=state, video_id=video_id)
     return [_unpacked(row["job"]) for row in rows]
 
@@ -221,6 +237,11 @@ def due(driver: Driver, stages: Sequence[str], *, lost_after: float, limit: int 
 def dispatched(driver: Driver, id: str) -> None:
     """Note that a wake-up was sent."""
     write(driver, lambda tx: tx.run(cypher("job_dispatched"), id=id, now=time.time()).consume())
+
+
+def condemn(driver: Driver, id: str) -> bool:
+    """Whether a job can be deleted: it has ended, and no unfinished one uses it. If so, it is not taken up or made again."""
+    return write(driver, lambda tx: tx.run(cypher("job_condemn"), id=id).single() is not None)
 
 
 def delete(driver: Driver, id: str) -> bool:

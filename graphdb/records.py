@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from neo4j import Driver, ManagedTransaction
 
-from graphdb.connection import read, write
+from graphdb.connection import CursorGone, read, write
 from graphdb.cypher import cypher
 
 Kind = Literal["File", "Model"]
@@ -51,7 +51,13 @@ def find(
     job_id: str | None = None,
     only: str | None = None,
 ) -> list[Record]:
-    """Records, newest first, after the one of id `after`; those of one job, or of one `kind` of model, where told."""
+    """Records, newest first, after the one of id `after`; those of one job, or of one `kind` of model, where told.
+
+    Raises:
+        CursorGone: there is no record `after`.
+    """
+    if after is not None and get(driver, kind, after) is None:
+        raise CursorGone(after)
     rows = read(driver, cypher("record_list"), label=kind, limit=limit, after=after, job_id=job_id, kind=only)
     return [_unpacked(row["record"]) for row in rows]
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from neo4j import Driver
 
-from graphdb.connection import read, write
+from graphdb.connection import CursorGone, read, write
 from graphdb.cypher import cypher
 
 
@@ -25,7 +25,13 @@ def get_video(driver: Driver, id: str) -> dict[str, Any] | None:
 
 
 def list_videos(driver: Driver, *, limit: int, after: str | None = None) -> list[dict[str, Any]]:
-    """Videos, newest first, after the one of id `after`."""
+    """Videos, newest first, after the one of id `after`.
+
+    Raises:
+        CursorGone: there is no video `after`.
+    """
+    if after is not None and get_video(driver, after) is None:
+        raise CursorGone(after)
     return [row["video"] for row in read(driver, cypher("video_list"), after=after, limit=limit)]
 
 

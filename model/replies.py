@@ -105,7 +105,7 @@ def read_attributes(reply: str) -> list[Attribute]:
     text = _clean(reply)
     pairs = [pair for value in _json_values(text) for pair in _attribute_pairs(value)]
     if not pairs:
-        pairs = [(k, v) for k, v in _colon_pairs(text) if k.lower() not in ("object", "attributes", "type", "value")]
+        pairs = [(k, v) for k, v in _colon_pairs(text) if _plain(k) not in ("object", "attributes", "type", "value")]
     attributes = [Attribute(_name(k), _plain(v)) for k, v in pairs[: 4 * MAX_ITEMS]]
     kept = [a for a in attributes if a.type and a.value not in _NOTHING and _is_short(a.value)]
     if not kept:
@@ -123,12 +123,15 @@ def _attribute_pairs(value: Any) -> Iterator[tuple[str, str]]:
             keys = [k for k, _ in item]
             if "type" in keys and "value" in keys:
                 found = dict(item)
-                if isinstance(found["type"], str) and isinstance(found["value"], str):
-                    yield found["type"], found["value"]
+                values = found["value"] if isinstance(found["value"], list) else [found["value"]]
+                if isinstance(found["type"], str):
+                    yield from ((found["type"], x) for x in values if isinstance(x, str))
                 continue
             for key, inner in item:
                 if isinstance(inner, str) and key.lower() != "object":
                     yield key, inner
+                elif isinstance(inner, _Pairs):
+                    pending.append(inner)
                 elif isinstance(inner, list):
                     strings = [x for x in inner if isinstance(x, str)]
                     yield from ((key, x) for x in strings)

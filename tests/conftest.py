@@ -28,7 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # before the clock of the test's timeout starts
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """A test that holds something to a few seconds waits for those beside it, and they for it."""
+    """A test that has to be alone waits for those beside it, and they for it."""
     if not BESIDE_OTHERS:
         return (yield)
     alone = item.get_closest_marker("alone") is not None

@@ -76,9 +76,10 @@ def start_dataset(
     `mix` holds the fields of `model.rationale.mix.Mix`, and maybe `polish`, those of `workers.polish.Polish`.
     """
     params = {"runs": list(runs), **mix, "seed": seed}
-    by = [models.identity(service.settings, mix["polish"]["model"])] if "polish" in mix else []
-    id = f"qra_{digest([params, name, *by])}"
-    job, created = jobs.create(service.driver, "QraDataset", id, name=name, seed=seed, params=params, stage="qra")
+    by = {"model": mix["polish"]["model"]} if "polish" in mix else {}
+    id = f"qra_{digest([params, name, *(models.identity(service.settings, model) for model in by.values())])}"
+    told: dict[str, Any] = {"name": name, "seed": seed, "runs": list(runs), **by}  # in use until it is made
+    job, created = jobs.create(service.driver, "QraDataset", id, params=params, stage="qra", **told)
     return _woken(service, job, created), created
 
 
@@ -142,13 +143,17 @@ def retry(service: Service, id: str) -> Job | None:
 
 
 def delete_job(service: Service, id: str) -> bool:
-    """Delete a job that has ended, with its graph and files; False while it is at work."""
-    if not jobs.delete(service.driver, id):
+    """Delete a job that has ended, with its graph and files; False while it is at work, or another that is uses it.
+
+    Its record goes last, so that a deletion that was broken off can be repeated.
+    """
+    if not jobs.condemn(service.driver, id):
         return False
     graphs.delete_graph(service.driver, id)
     service.storage.delete(f"runs/{id}")
     service.storage.delete(f"qra/{id}")
     service.storage.delete(f"evaluations/{id}")
+    jobs.delete(service.driver, id)
     return True
 
 
@@ -229,8 +234,8 @@ def _held(service: Service, lease: Lease) -> Iterator[threading.Event]:
         thread.join(timeout=1)
 
 
-def _split(service: Service, lease: Lease, job: Job, _lost: threading.Event) -> None:
-    clips = induction.split_video(service, lease, job)
+def _split(service: Service, lease: Lease, job: Job, lost: threading.Event) -> None:
+    clips = induction.split_video(service, lease, job, lost)
     _go_on(service, lease, job, stage="induce", total=len(clips))
 
 
@@ -262,7 +267,7 @@ def _make_dataset(service: Service, lease: Lease, job: Job, lost: threading.Even
             if lost.is_set():
                 raise LeaseLost(job["id"])
             if done % 500 == 0:
-                jobs.update(service.driver, lease, done=done, total=sum(mix.steps.values()))
+                jobs.update(service.driver, lease, done=done, total=sum(mix.steps.values()), attempts=1)
             yield sample.to_row()
 
     draft = "polish" in params

@@ -28,7 +28,7 @@ class Told(Protocol):
     def __call__(self, done: int, total: int, stage: str, *, fresh: bool) -> None: ...
 
 
-def split_video(service: Service, lease: Lease, job: Job) -> list[Clip]:
+def split_video(service: Service, lease: Lease, job: Job, lost: threading.Event) -> list[Clip]:
     """Cut a run's video, and store its keyframes and clips (STEP Sec. 3.1, Visual Splitting)."""
     crash_point("split")
     run_id, video_id, params = job["id"], job["video_id"], job["params"]
@@ -37,6 +37,8 @@ def split_video(service: Service, lease: Lease, job: Job) -> list[Clip]:
         clips = split(file, video_id, how, params["seed"], service.settings.limits)
     for clip in clips:
         for k in clip.keyframes:
+            if lost.is_set():  # nothing is to be written beside what a deletion or another worker does
+                raise LeaseLost(run_id)
             service.storage.write_image(keyframe_file(run_id, k.id), k.image)
     crash_point("split-commit")
     graphs.save_clips(service.driver, run_id, video_id, clips, lease=lease)
@@ -66,7 +68,7 @@ def induce_video(service: Service, lease: Lease, job: Job, lost: threading.Event
     edges, rejects = bridge(clips, parts, traced.llm, options)
     _keep(service.storage, run_id, "bridge", traced, rejects)
     crash_point("bridge-commit")
-    graphs.save_graph(service.driver, run_id, video_id, edges, lease=lease)
+    graphs.save_bridges(service.driver, run_id, video_id, edges, lease=lease)
     told(len(stored), len(stored), "bridge", fresh=True)
     return {
         "counts": graphs.counts(service.driver, run_id),

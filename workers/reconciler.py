@@ -41,12 +41,12 @@ def _run() -> None:
 def sweep(opened: Service) -> int:
     """Wake every job that is due; returns how many.
 
-    A job whose worker died is woken at once. One that is queued may have its wake-up in a long queue still, so it counts
-    as lost only while the queue is empty.
+    A job whose worker died, or for which no message was sent yet, is woken at once. One that is queued may have its wake-up in
+    a long queue still, so it counts as lost only while the queue is empty.
     """
     found = jobs.due(opened.driver, tuple(flows.TASKS), lost_after=min(_LOST_AFTER, opened.settings.lease_seconds))
     waiting = {queue: opened.backlog(queue) for queue in {flows.queue_of(job) for job in found}}
-    lost = [job for job in found if job["state"] == "running" or waiting[flows.queue_of(job)] == 0]
+    lost = [j for j in found if j["state"] == "running" or not j["dispatched_at"] or waiting[flows.queue_of(j)] == 0]
     for job in lost:
         flows.wake(opened, job)
     return len(lost)

@@ -1,7 +1,13 @@
 """The composition root: what a process needs, opened once, on first use."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import fcntl
+import gc
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,28 +33,73 @@ class Service:
     storage: Storage
     wake: Wake
     backlog: Backlog
-    _models: dict[str, VideoLLM] = field(default_factory=dict)
-    _identities: dict[str, str] = field(default_factory=dict)  # of the models when they were loaded
+    _open: tuple[tuple[str, str], VideoLLM] | None = None  # a model, under its name and its identity when it was loaded
 
     def model(self, name: str) -> VideoLLM:
-        """The Video-LLM of a name in the settings or of a tuned one's id, loaded on first use, and anew once it is another."""
-        identity = models.identity(self.settings, name)
-        if self._identities.get(name, identity) != identity:
-            self._models.pop(name, None)  # before the other one is loaded: both may not fit
-        if name not in self._models:
+        """The Video-LLM of a name in the settings or of a tuned one's id, which stays open until another one is wanted."""
+        wanted = (name, models.identity(self.settings, name))
+        if self._open is None or self._open[0] != wanted:
             spec = models.spec_of(self.settings, self.driver, self.storage, name)
-            self._models[name] = open_model(spec)
-            self._identities[name] = identity
-        return self._models[name]
+            self.let_go()  # before the other one is loaded: both may not fit
+            self._open = (wanted, open_model(spec))
+        return self._open[1]
+
+    def let_go(self) -> None:
+        """Forget the Video-LLM that is open, and give its memory back, as to a training on the same GPU."""
+        self._open = None
+        gc.collect()
+        if torch := sys.modules.get("torch"):  # not imported for this
+            torch.cuda.empty_cache()
 
     def scratch(self) -> TemporaryDirectory[str]:
         """A folder for files that are on their way, gone in the end; the system's own may be memory."""
-        parent = self.settings.home / "scratch"
-        parent.mkdir(parents=True, exist_ok=True)
-        return TemporaryDirectory(dir=parent)
+        return Scratch(self.settings.home / "scratch")
 
     def close(self) -> None:
         self.driver.close()
+
+
+class Scratch(TemporaryDirectory[str]):
+    """A folder that this process holds a lock on, so that others know it from one that a killed process left."""
+
+    def __init__(self, parent: Path) -> None:
+        parent.mkdir(parents=True, exist_ok=True)
+        with _locked(parent):
+            super().__init__(dir=parent)
+            self._held = os.open(self.name, os.O_RDONLY)
+            fcntl.flock(self._held, fcntl.LOCK_EX)
+
+    def cleanup(self) -> None:
+        super().cleanup()
+        if self._held >= 0:
+            os.close(self._held)
+            self._held = -1
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(held)
+
+
+def clear_scratch(parent: Path) -> None:
+    """Remove the scratch folders of processes that are no more."""
+    if not parent.is_dir():
+        return
+    with _locked(parent):
+        for folder in parent.iterdir():
+            held = os.open(folder, os.O_RDONLY)
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+            except BlockingIOError:
+                pass
+            finally:
+                os.close(held)
 
 
 def open_model(spec: str) -> VideoLLM:
@@ -70,6 +121,7 @@ def open_service(given: Settings, *, patience: float = PATIENCE) -> Service:
     uri = given.neo4j_uri or "bolt://127.0.0.1:7687"
     driver = connect(uri, given.neo4j_user, given.neo4j_password, patience=patience)
     schema.apply(driver)
+    clear_scratch(given.home / "scratch")
     return Service(given, driver, Storage(given.storage_url), _send, _backlog)
 
 

@@ -24,7 +24,8 @@ from graphdb.scratch import scratch_database
 from model.prompts import SETS
 from model.rationale.mix import Mix, apportion
 from trainer.study import graphs
-from trainer.study.plan import Ask, Cell, Plan, Source, digest
+from trainer.study.cell import kept
+from trainer.study.plan import Ask, Cell, Plan, digest
 from trainer.tuning.spec import Mixture, TuningSpec
 from trainer.world.scene import Scene
 from trainer.world.score import score as scored
@@ -89,8 +90,7 @@ class Study:
         return hashlib.sha256((self.checkpoint / "model.safetensors").read_bytes()).hexdigest()[:16]
 
     def _unanswered(self, cell: Cell, asks: Sequence[Ask]) -> bool:
-        known = self.result(cell).get("answers", {})
-        return any(_name(ask) not in known for ask in asks)
+        return any(kept(self.result(cell), ask) is None for ask in asks)
 
     def _trained(self, cell: Cell) -> bool:
         return (self._folder(cell) / "model" / "config.json").exists()
@@ -149,7 +149,7 @@ class Study:
         if all((self._graphs(cell) / f"{seed}.json").exists() for seed in worlds):
             return
         order = {
-            "pictures": str(self._pictures(source)),
+            "pictures": str(self._pictures),
             "graphs": str(self._graphs(cell)),
             "model": None if source.true else str(self._model(source.model)),
             "without": source.without,
@@ -168,14 +168,15 @@ class Study:
         with ThreadPoolExecutor(_PROCESSES) as pool:
             list(pool.map(part, range(_PROCESSES)))
 
-    def _pictures(self, source: Source) -> Path:
-        return (self.folder / "pictures" / ("whole" if "splitting" in source.without else "clips")).resolve()
+    @property
+    def _pictures(self) -> Path:
+        return (self.folder / "pictures").resolve()
 
     def _rehearsed(self, cell: Cell, count: int) -> Iterator[dict[str, Any]]:
         base = cell.base or cell
         files = [self._graphs(base) / f"{seed}.exchanges.json" for seed in _rehearsed_worlds(base)]
-        for row in graphs.rehearsed(files, count):
-            yield row | {"frames": [f"earlier/{name}" for name in row["frames"]]}
+        for row in graphs.rehearsed(files, count, cell.seed):
+            yield row | {"frames": [f"pictures/{name}" for name in row["frames"]]}
 
     def _graphs(self, cell: Cell) -> Path:
         source = cell.source
@@ -188,14 +189,15 @@ class Study:
         if (folder / "spec.json").exists():
             return
         folder.mkdir(parents=True, exist_ok=True)
-        for name, source in (("pictures", cell.source), ("earlier", (cell.base or cell).source)):
-            (folder / name).unlink(missing_ok=True)
-            (folder / name).symlink_to(self._pictures(source))
+        (folder / "pictures").unlink(missing_ok=True)
+        (folder / "pictures").symlink_to(self._pictures)
         made = {seed: graphs.load(self._graphs(cell) / f"{seed}.json") for seed in _worlds(cell)}
         rows = list(_rows(driver, made, cell))
         _write_lines(folder / "train.jsonl", rows)
         _write_lines(folder / "mixture.jsonl", self._rehearsed(cell, round(cell.rehearsal * len(rows))))
-        scores = total(scored(graph, truth(Scene.generate(seed, split="train"))) for seed, (graph, _) in made.items())
+        scores = total(
+            scored(graph, truth(Scene.generate(seed, split="train"))) for seed, (graph, _, _) in made.items()
+        )
         f1 = {kind: round(s.f1, 4) for kind, s in scores.items()}
         _write(folder / "data.json", {"samples": len(rows), "worlds": len(made), "f1": f1})
         _write(folder / "spec.json", self._spec(cell).to_dict())
@@ -225,25 +227,25 @@ def _rehearsed_worlds(base: Cell) -> list[int]:
     return _worlds(base)[:_REHEARSED]
 
 
-def _rows(driver: Driver, made: Mapping[int, tuple[Any, Sequence[Any]]], cell: Cell) -> Iterator[dict[str, Any]]:
+def _rows(driver: Driver, made: Mapping[int, graphs.Made], cell: Cell) -> Iterator[dict[str, Any]]:
     """Rows of questions about some graphs, which are in the database meanwhile."""
     runs = {graphs.world_id(seed): seed for seed in made}
     for run, seed in runs.items():
-        graph, clips = made[seed]
+        graph, clips, _ = made[seed]
         videos.save_video(driver, run, {"name": run, "created_at": 0.0})
         stored.save_clips(driver, run, run, clips)
         stored.save_graph(driver, run, run, graph)
     mix = Mix(apportion(cell.samples, dict(cell.mix)), families=_FAMILIES, forms=_FORMS)  # type: ignore[arg-type]
     try:
         for qra in make_qra(driver, list(runs), mix, seed=cell.seed):
-            shown = [k for clip in made[runs[qra.run_id]][1] for k in clip.keyframes]
-            names = [f"pictures/{runs[qra.run_id]}/{graphs.picture_name(k.id)}" for k in shown]
+            shown = made[runs[qra.run_id]].shown
+            names = [f"pictures/{runs[qra.run_id]}/{graphs.picture_name(id)}" for id, _ in shown]
             row = {"id": qra.id, "video_id": qra.video_id, "question": qra.question, "answer": qra.answer}
             yield row | {
                 "rationale": list(qra.rationale),
                 "steps": qra.steps,
                 "frames": names,
-                "times": [k.t for k in shown],
+                "times": [t for _, t in shown],
             }
     finally:
         for run in runs:
@@ -256,10 +258,6 @@ def _training(folder: Path) -> dict[str, Any]:
     metrics = (folder / "metrics.jsonl").read_text().splitlines()
     rows = [json.loads(line) for line in metrics]
     return {"steps": result.get("step"), "loss": rows[-1].get("loss") if rows else None}
-
-
-def _name(ask: Ask) -> str:
-    return f"{ask.benchmark} {ask.mode} {ask.samples}"
 
 
 def _run(module: Sequence[str], log: Path, threads: int = 1) -> None:

@@ -24,6 +24,7 @@ from workers.settings import Settings
 
 _TRIES = 3
 _REACHED = 10.0  # seconds
+END = ("--timeout-graceful-shutdown", "5")  # for streams that would go on
 _SERVICES = ("valkey", "neo4j")
 _TAKEN = ("already in use", "Address in use", "BindException")  # as Neo4j and the broker put it
 
@@ -66,7 +67,7 @@ class Supervisor:
             self.commands["neo4j"] = self.neo4j.command()
         python = sys.executable
         fd = str(self.listener.fileno())
-        self.commands["api"] = [python, "-m", "uvicorn", "api.app:create_app", "--factory", "--fd", fd]
+        self.commands["api"] = [python, "-m", "uvicorn", "api.app:create_app", "--factory", "--fd", fd, *END]
         gpus = visible_gpus()
         for number in range(self.given.workers or max(len(gpus), 1)):
             name = f"worker-{number + 1}" if number else "worker"
@@ -139,7 +140,7 @@ class Supervisor:
             time.sleep(0.1)
 
     def _neo4j_ready(self) -> bool:
-        return self.neo4j is None or self.neo4j.ready()
+        return self.neo4j is None or self.neo4j.ready(self.children["neo4j"].pid)
 
     def _broker_ready(self) -> bool:
         from redis import Redis, RedisError  # here, so that Neo4j starts before this import

@@ -33,6 +33,7 @@ _HOST = os.uname().nodename
 def rehearse(service: Service, lease: Lease, job: Job, _lost: threading.Event) -> None:
     """What a training would take, before anything is spent."""
     folder = folder_of(service, job["id"])
+    service.let_go()
     try:
         prepare(service, job, folder)
         command = processes.command(folder, job["params"]["spec"].get("processes", 1), dry_run=True)
@@ -67,6 +68,7 @@ def _last_json(text: str) -> dict[str, Any] | None:
 
 def train(service: Service, lease: Lease, job: Job, lost: threading.Event) -> None:
     """See a training to its end, or until this worker ends or loses the job."""
+    service.let_go()
     watch = Watch(service, lease, job, lost)
     try:
         watch.run()

@@ -15,6 +15,7 @@ from model.rationale.formats import split_of
 from trainer.tuning import checkpoints
 from trainer.tuning.journal import write_json
 from workers import models
+from workers.processes import read_json
 from workers.runtime import Service
 from workers.storage import dataset_file, keyframe_file, model_folder, upload_file, video_file
 
@@ -38,12 +39,12 @@ def folder_of(service: Service, job_id: str) -> Path:
 def prepare(service: Service, job: Job, folder: Path) -> bool:
     """Write the folder of a training, unless it is there; whether it was written anew.
 
-    Its spec comes last, so that it is whole once it has one.
+    Its spec comes last, so that it is whole once it has one. One that a deleted training of this id left is not gone on with.
 
     Raises:
         JobError: unknown_model, empty_data, no_frames, file_gone.
     """
-    if (folder / "spec.json").exists():
+    if (folder / "spec.json").exists() and _job_of(folder) == job["created_at"]:
         return False
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -60,8 +61,14 @@ def prepare(service: Service, job: Job, folder: Path) -> bool:
     if not counts["train"]:
         raise JobError("empty_data", "There is no row to train on.", "Name a training_file that has rows.")
     _fetch_checkpoint(service, job["id"], folder)
+    write_json(folder / "job.json", {"id": job["id"], "created_at": job["created_at"]})
     write_json(folder / "spec.json", params["spec"] | {"base": spec.partition(":")[2]})
     return True
+
+
+def _job_of(folder: Path) -> float:
+    """When the job was created that a folder was written for."""
+    return float((read_json(folder / "job.json") or {}).get("created_at", 0.0))
 
 
 def _parts(service: Service, params: dict[str, Any]) -> dict[str, Iterator[Row]]:
@@ -78,7 +85,7 @@ def _parts(service: Service, params: dict[str, Any]) -> dict[str, Iterator[Row]]
 
 
 def _split(row: Row, seed: int, share: float) -> str:
-    return split_of(str(row.get("video_id", "")), seed, share) if share else "train"
+    return split_of(str(row.get("video_id") or row["run_id"]), seed, share) if share else "train"
 
 
 def _rows(service: Service, id: str) -> Iterator[Row]:

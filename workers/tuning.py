@@ -45,11 +45,11 @@ def start(service: Service, wish: Wish) -> tuple[Job, bool]:
     """
     params = _checked(service, wish)
     id = f"ftjob-{_digest(service, params)}"
-    models.save_base(service.settings, service.driver, wish.model)
+    if wish.model in service.settings.model_specs():  # a tuned one stands there already
+        models.save_base(service.settings, service.driver, wish.model)
     result_id = models.tuned_id(service.settings, service.driver, wish.model, wish.suffix, id)
-    told = {name: getattr(wish, name) for name in ("model", "training_file", "validation_file", "mixture_file")}
     job, created = jobs.create(
-        service.driver, "Tuning", id, params=params, seed=wish.seed, stage="train", result_id=result_id, **told
+        service.driver, "Tuning", id, params=params, seed=wish.seed, stage="train", result_id=result_id, **_used(wish)
     )
     if created:
         flows.wake(service, job)
@@ -57,14 +57,21 @@ def start(service: Service, wish: Wish) -> tuple[Job, bool]:
 
 
 def rehearse(service: Service, wish: Wish) -> Job:
-    """The dry run of a wish; one that failed is tried again."""
+    """The dry run of a wish; one that failed or was stopped is tried again."""
     params = _checked(service, wish)
     id = f"ftdry-{_digest(service, params)}"
-    job, created = jobs.create(service.driver, "DryRun", id, params=params, seed=wish.seed, stage="rehearse")
-    again = jobs.retry(service.driver, id) if job["state"] == "failed" else None
+    job, created = jobs.create(
+        service.driver, "DryRun", id, params=params, seed=wish.seed, stage="rehearse", **_used(wish)
+    )
+    again = jobs.resume(service.driver, id) if job["state"] in ("failed", "cancelled", "paused") else None
     if created or again:
         flows.wake(service, again or job)
     return again or job
+
+
+def _used(wish: Wish) -> dict[str, Any]:
+    """What can't be deleted while the job isn't over."""
+    return {name: getattr(wish, name) for name in ("model", "training_file", "validation_file", "mixture_file")}
 
 
 def _digest(service: Service, params: Mapping[str, Any]) -> str:
@@ -126,10 +133,11 @@ def resume(service: Service, id: str) -> Job | None:
 
 def delete(service: Service, id: str) -> bool:
     """Delete a training that has ended, with its checkpoints; what it made stays. False while it isn't over."""
-    if not jobs.delete(service.driver, id):
+    if not jobs.condemn(service.driver, id):
         return False
     for record in records.find(service.driver, "Model", limit=1000, job_id=id, only="checkpoint"):
         models.delete(service.driver, service.storage, record["id"])
     service.storage.delete(tuning_file(id, "any").rpartition("/")[0])
     shutil.rmtree(folder_of(service, id), ignore_errors=True)
+    jobs.delete(service.driver, id)
     return True

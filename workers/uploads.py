@@ -1,6 +1,7 @@
 """Uploaded files of rows to train on: checked line by line when they come, and kept by the hash of their content."""
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,7 +68,7 @@ def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
 def _check_line(number: int, line: bytes) -> None:
     try:
         row = json.loads(line)
-    except ValueError as e:
+    except (ValueError, RecursionError) as e:
         raise WrongRow(f"Line {number} is no JSON: {e}.") from None
     if not isinstance(row, dict):
         raise WrongRow(f"Line {number} is no object.")
@@ -92,7 +93,8 @@ def _fields(row: dict[str, Any]) -> dict[str, bool]:
 
 
 def _text(value: object) -> bool:
-    return isinstance(value, str) and bool(value.strip())
+    """Whether it is a text with something in it, all of which can be written: JSON may hold halves of characters."""
+    return isinstance(value, str) and bool(value.strip()) and not re.search("[\ud800-\udfff]", value)
 
 
 def _id(value: object) -> bool:

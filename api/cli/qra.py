@@ -56,9 +56,11 @@ def create(
 
 
 def make(client: Client, runs: list[str], mix: dict[str, Any], seed: int = 0, name: str = "") -> dict[str, Any]:
-    """Ask for a data set and wait for it, however it ends; `mix` holds steps, families and forms."""
+    """Ask for a data set, again where it failed before, and wait for it, however it ends; `mix` holds steps and more."""
     body = {"runs": runs, **mix, "seed": seed} | ({"name": name} if name else {})
     dataset: dict[str, Any] = client.post("/v1/qra-datasets", body)
+    if dataset["state"] in ("failed", "cancelled"):
+        client.post(f"/v1/qra-datasets/{dataset['id']}/retry")
     return client.until_final(f"/v1/qra-datasets/{dataset['id']}")
 
 

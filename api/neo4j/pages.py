@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 _HERE = Path(__file__).parent
 RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
-_EDGE_ID = re.compile(rf"{RUN_ID.pattern}/(attribute|relation|motion|reference)/[0-9a-f]{{16}}")
+_EDGE_ID = re.compile(rf"{RUN_ID.pattern}/(attribute|relation|motion|reference|event)/[0-9a-f]{{16}}")
 
 
 @dataclass(frozen=True)

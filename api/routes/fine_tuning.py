@@ -165,7 +165,7 @@ def job_events(
     job_id: str,
     limit: Limit = 20,
     after: Annotated[str | None, Query(pattern=r"^(ftevent-)?\d{1,18}$", description="The page's last id.")] = None,
-    last_event_id: Annotated[int | None, Header(ge=0)] = None,
+    last_event_id: Annotated[int | None, Header(ge=0, lt=2**63)] = None,
 ) -> Page[FineTuningEvent] | Response:
     """What a training told: the newest first in JSON; with `Accept: text/event-stream` live and in order, to its end.
 
@@ -194,7 +194,7 @@ def checkpoints(service: ServiceDep, job_id: str, limit: Limit = 10, after: Afte
     last = None
     if after:
         found = records.find(service.driver, "Model", limit=1000, job_id=job_id, only="checkpoint")
-        last = next((r["id"] for r in found if openai_shapes.checkpoint_of(r).id == after), None)
+        last = next((r["id"] for r in found if openai_shapes.checkpoint_of(r).id == after), after)
     found = records.find(service.driver, "Model", limit=limit + 1, after=last, job_id=job_id, only="checkpoint")
     return page([openai_shapes.checkpoint_of(r) for r in found], limit)
 

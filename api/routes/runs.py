@@ -70,9 +70,11 @@ def retry_run(service: ServiceDep, run_id: str, response: Response) -> Run:
 
 @router.delete("/runs/{run_id}", status_code=204, responses=problem_responses(404, 409))
 def delete_run(service: ServiceDep, run_id: str) -> None:
-    """Delete the run, its graph and its files; one that is at work has to be cancelled first."""
-    views.run(service, run_id)
+    """Delete the run, its graph and its files; one that is at work, or of which a data set is being made, has to wait."""
+    run = views.run(service, run_id)
     if not flows.delete_job(service, run_id):
+        if run.state in jobs.FINAL:
+            raise conflict("run_in_use", "A data set is being made of the run.", "Wait until it is made, or cancel it.")
         raise conflict("run_at_work", "The run is at work.", f"Cancel it first: POST /v1/runs/{run_id}/cancel.")
 
 
@@ -82,8 +84,8 @@ def run_events(
     request: Request,
     run_id: str,
     limit: Limit = 100,
-    after: Annotated[int, Query(ge=0, description="Only events after this number.")] = 0,
-    last_event_id: Annotated[int | None, Header(ge=0)] = None,
+    after: Annotated[int, Query(ge=0, lt=2**63, description="Only events after this number.")] = 0,
+    last_event_id: Annotated[int | None, Header(ge=0, lt=2**63)] = None,
 ) -> Page[Event] | Response:
     """What happened: with `Accept: text/event-stream` live to the run's end, else a page in JSON.
 

@@ -34,10 +34,9 @@ async def add_video(service: ServiceDep, request: Request, response: Response) -
     """Take a video in: 201, or 200 where it is known; with `process=true` its graph is made too, 202."""
     with service.scratch() as folder:
         upload = Path(folder) / "upload"
+        await run_in_threadpool(_checked, service, dict(request.query_params))  # before all of a file has come
         received = await receive_file(request, upload, service.settings.max_upload_bytes)
-        wanted = _wanted({**dict(request.query_params), **received.fields})
-        if wanted is not None:
-            views.known_model(service, wanted.model)
+        wanted = await run_in_threadpool(_checked, service, {**dict(request.query_params), **received.fields})
         video, created = await run_in_threadpool(_store, service, upload, received)
         request.app.state.metrics.received.inc(received.size)
     response.headers["Location"] = f"/v1/videos/{video.id}"
@@ -48,6 +47,14 @@ async def add_video(service: ServiceDep, request: Request, response: Response) -
         response.headers["Location"] = f"/v1/runs/{run.id}"
         return video.model_copy(update={"run": run})
     return video
+
+
+def _checked(service: Service, fields: dict[str, str]) -> RunRequest | None:
+    """What `_wanted` says, of a model that there is."""
+    wanted = _wanted(fields)
+    if wanted is not None:
+        views.known_model(service, wanted.model)
+    return wanted
 
 
 def _wanted(fields: dict[str, str]) -> RunRequest | None:

@@ -4,6 +4,6 @@ MATCH (j:Job {id: $id})
 SET j.locked = true
 REMOVE j.locked
 WITH j
-WHERE j.state IN $from OR (j.state = $properties.state AND coalesce(j.key, '') = $key)
+WHERE j.deleting IS NULL AND (j.state IN $from OR (j.state = $properties.state AND coalesce(j.key, '') = $key))
 SET j += $properties, j.key = $key
 RETURN properties(j) AS job

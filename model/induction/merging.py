@@ -12,6 +12,7 @@ from model import prompts
 from model.induction.parsing import Parsed
 from model.induction.rejects import Reading, Rejects
 from model.induction.verification import YES_NO, is_yes
+from model.rationale.english import progressive
 from model.replies import read_action, read_predicate_object
 from model.stsg import Attribute, Clip, Keyframe, Motion, ObjectNode, Relation, SceneGraph
 from model.video_llm import Reply, Request, VideoLLM
@@ -153,6 +154,7 @@ def _actions(
         asked = [prompts.ask(llm.prompt_set, "merging_2_3_predicate", action=phrases[n] or "") for n in known]
         for n, request, reply in zip(known, asked, llm.answer(asked), strict=True):
             split[n] = reading.one(request, reply, read_predicate_object) or split[n]
+    split = {n: (progressive(predicate), target) for n, (predicate, target) in split.items()}
     evidence = [(first.exchange, reply.exchange) for first, (_, reply) in zip(replies, told, strict=True)]
     return {
         (pairs[n][0].id, pairs[n][1].id): _Action(*split[n], tuple(dict.fromkeys(e for e in evidence[n] if e)))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from model import prompts
 from model.induction.rejects import Reading, Rejects
+from model.rationale.english import progressive
 from model.replies import (
     read_attributes,
     read_instances,
@@ -200,7 +201,7 @@ def _relations(
             elif target is None:
                 reading.refuse(request.step, "unknown_object", reply, f"<{subject}, {predicate}, {object}>")
             else:
-                relations.append(_relation(clip, nodes[i], predicate, target, reply))
+                relations.append(_relation(clip, nodes[i], progressive(predicate), target, reply))
     return list({(r.subject, r.predicate, r.object): r for r in relations}.values()), texts
 
 

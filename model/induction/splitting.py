@@ -101,6 +101,7 @@ def _opened_clips(pictures: Iterable[Frame], options: SplittingOptions) -> Itera
         cut = cuts.after(frame)
         if cut is None and options.cuts and frame.t - current.t_start >= options.max_clip:
             cut = frame.index
+            cuts.restart(frame.t)
         current.consider(frame)
         if cut is not None and cut > current.start:
             late = [c for c in current.candidates if c.frame.index >= cut]
@@ -135,6 +136,10 @@ class _Cuts:
         self._last = self._times[cut]
         self._times = {i: t for i, t in self._times.items() if i >= cut}
         return int(cut)
+
+    def restart(self, t: float) -> None:
+        """Count from here how long a clip is: one begins for another reason."""
+        self._last = t
 
 
 def _small(image: Image) -> Image:

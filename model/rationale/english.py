@@ -33,6 +33,7 @@ _ADJECTIVAL = _set("color colour size shape material texture pattern age length 
 _ASKED_DIRECTLY = _set("color colour size shape")
 _COPULA = _set("is are was were")
 _NOT_VERBS = _set("across towards besides afterwards upwards downwards backwards forwards sideways less")
+_STATES = _set("has belongs contains consists lacks owns resembles")  # what nothing is said to be doing
 _PLAIN_VERBS = _set(
     "brush carry chase clean climb cook cover crouch cut dance drink drive eat enter face follow get give go grab hang have"
     " hit hold hug jump kick kneel lean lie lift look move open pass pick play point pour pull push put reach read ride run"
@@ -153,6 +154,20 @@ def finite(predicate: str, plural: bool) -> str:
     if form == "finite":
         return " ".join([_plain(first.lower()) if plural else first, *rest])
     return " ".join([be(plural), first, *rest])
+
+
+def progressive(predicate: str) -> str:
+    """A predicate in the one form that graphs have it in: "holding" for "hold", "holds" and "is holding"; "left of" as it is.
+
+    Two that are told in the same words must not be two, or a question about one has the other's answer, too.
+    """
+    first, *rest = tidy(predicate).split(" ")
+    if first.lower() in _COPULA and rest:
+        first, *rest = rest
+    form = form_of(first)
+    if form and first.lower() not in _STATES:
+        first = _participle(first.lower() if form == "plain" else _plain(first.lower()))
+    return " ".join([first, *rest])
 
 
 def form_of(phrase: str) -> Literal["plain", "finite", ""]:

@@ -16,6 +16,7 @@ from neo4j import Driver
 from api.neo4j.pages import path_link
 from graphdb import graphs, jobs
 from graphdb.connection import write
+from graphdb.evidence import path_edges
 from graphdb.qra import make_qra
 from model.rationale.evaluate import Evaluator
 from model.rationale.mix import Mix
@@ -153,6 +154,16 @@ def test_the_link_draws_exactly_the_path(api: httpx.Client, driver: Driver, made
     assert named, "some path leads over the thing with the hostile name"
 
 
+def test_a_path_from_an_event_is_drawn_too(driver: Driver, made: Made) -> None:
+    rows = [qra.to_row() for qra in make_qra(driver, [made.run], Mix({1: 2, 2: 4}, {"event": 1}), seed=1)]
+    starting = [row for row in rows if row["path"][0]["kind"] == "EVENT"]
+    assert starting
+    for row in starting:
+        edges = path_edges(driver, made.run, row["path"])
+        link = path_link("http://127.0.0.1:7474", "bolt://127.0.0.1:7687", "neo4j", edges)
+        assert drawn(driver, cypher_of(link))[1] == sorted(set(edges))
+
+
 def test_the_link_finds_its_edges_by_index(driver: Driver, made: Made, api: httpx.Client) -> None:
     row = max(made.rows, key=lambda row: len({edge["kind"] for edge in row["path"]}))
     cypher = cypher_of(api.get(made.path(row)).json()["browser_url"])
@@ -163,7 +174,7 @@ def test_the_link_finds_its_edges_by_index(driver: Driver, made: Made, api: http
 
 @pytest.mark.parametrize(
     "id",
-    ["", "run_1/relation/0123", "run_1/relation/" + "0" * 16 + "'", "run_1/x'/relation/" + "0" * 16, "r/event/" + "0" * 16,
+    ["", "run_1/relation/0123", "run_1/relation/" + "0" * 16 + "'", "run_1/x'/relation/" + "0" * 16, "r/video/" + "0" * 16,
      "run_1/relation/" + "0" * 16 + "\n"],
 )  # fmt: skip
 def test_only_ids_of_edges_get_into_the_query(id: str) -> None:

@@ -63,6 +63,8 @@ def test_a_file_is_kept_by_its_content(api: httpx.Client, file_id: str) -> None:
         (jsonl({**ROW, "run_id": "http://a.b/c"}), "video_id"),
         (jsonl({**ROW, "frames": ["/etc/passwd"]}), "frames"),
         (jsonl({k: v for k, v in ROW.items() if k != "video_id"}), "video_id"),
+        (b"[" * 5000, "Line 1 is no JSON"),
+        (jsonl({**ROW, "answer": "half a character \ud800"}), "answer"),
     ],
 )
 def test_a_file_that_is_no_rows_is_refused_with_its_line(
@@ -123,6 +125,7 @@ def job_suffix(job: dict[str, Any]) -> str:
         ({"seed": -1}, "seed"),
         ({"method": {"type": "step", "step": {"lambda_rationale": -0.5}}}, "method.step.lambda_rationale"),
         ({"method": {"type": "step", "step": {"lora": {"rank": 0}}}}, "method.step.lora.rank"),
+        ({"method": {"type": "step", "step": {"lora": {"targets": 5}}}}, "method.step.lora.targets"),
         ({"method": {"type": "step", "step": {"base": "/etc"}}}, "method.step.base"),
         ({"method": {"type": "step", "step": {"mixture": {"file": "/etc/passwd"}}}}, "method.step.mixture.file"),
         ({"method": {"type": "dpo"}}, "method.type"),

@@ -1,7 +1,13 @@
 """Errors that a client can act on: a code, the field, the remedy; always application/problem+json."""
 
+import socket
+
 import httpx
 import pytest
+from neo4j import Driver
+
+from graphdb import jobs
+from tests.api.conftest import Server
 
 UNKNOWN = "vid_000000000000000000000000"
 
@@ -105,7 +111,14 @@ def test_broken_json_is_422(api: httpx.Client, video_id: str, content: bytes) ->
 
 
 @pytest.mark.parametrize(
-    ("query", "field"), [("limit=0", "limit"), ("limit=101", "limit"), ("limit=x", "limit"), ("state=odd", "state")]
+    ("query", "field"),
+    [
+        ("limit=0", "limit"),
+        ("limit=101", "limit"),
+        ("limit=x", "limit"),
+        ("state=odd", "state"),
+        ("after=" + "x" * 1001, "after"),
+    ],
 )
 def test_a_wrong_query_names_the_parameter(api: httpx.Client, query: str, field: str) -> None:
     [error] = problem(api.get(f"/v1/runs?{query}"), 422, "invalid_request")["errors"]
@@ -125,3 +138,52 @@ def test_the_openapi_document_describes_errors_as_they_are(api: httpx.Client) ->
             for status, reply in operation["responses"].items():
                 if status >= "400" and path.startswith("/v1"):
                     assert list(reply["content"]) == ["application/problem+json"], (path, method, status)
+
+
+def test_a_number_that_no_database_holds_is_refused(api: httpx.Client, video_id: str) -> None:
+    run = api.post(f"/v1/videos/{video_id}/runs", json={"seed": 501}).json()["id"]
+    [error] = problem(api.get(f"/v1/runs/{run}/events?after={2**63}"), 422, "invalid_request")["errors"]
+    assert error["field"] == "after"
+    api.post(f"/v1/runs/{run}/cancel")
+
+
+def test_an_unknown_model_is_told_before_the_video_has_come(server: Server) -> None:
+    head = "POST /v1/videos?process=true&model=nobody HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: video/mp4\r\nContent-Length: 1000000\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.sendall(head.encode() + b"the first bytes")
+        reply = connection.recv(65_536)
+    assert b" 422 " in reply.splitlines()[0] and b"nobody" in reply
+
+
+def test_a_data_set_is_cancelled_retried_and_deleted(api: httpx.Client, driver: Driver, run_id: str) -> None:
+    jobs.create(
+        driver,
+        "Run",
+        run_id,
+        video_id="v",
+        model="tiny",
+        seed=0,
+        params={"model": "tiny", "options": {}, "seed": 0},
+        stage="induce",
+    )
+    held = jobs.acquire(driver, run_id, "test", 60)
+    assert held
+    jobs.finish(driver, held[0], "succeeded", result={})
+    path = f"/v1/qra-datasets/{api.post('/v1/qra-datasets', json={'runs': [run_id], 'steps': {'1': 3}}).json()['id']}"
+    problem(api.post(f"{path}/retry"), 409, "dataset_not_ended_badly")
+    problem(api.delete(path), 409, "dataset_in_use")
+    problem(api.delete(f"/v1/runs/{run_id}"), 409, "run_in_use")
+    assert api.post(f"{path}/cancel").json()["state"] == "cancelled"
+    problem(api.post(f"{path}/cancel"), 409, "dataset_has_ended")
+    again = api.post(f"{path}/retry")
+    assert again.status_code == 202 and again.json()["state"] == "queued"
+    api.post(f"{path}/cancel")
+    assert api.delete(path).status_code == 204 and api.get(path).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["videos", "runs", "qra-datasets", "evaluations", "files", "models", "fine_tuning/jobs"]
+)
+def test_a_page_after_what_is_gone_is_not_the_first_one_again(api: httpx.Client, path: str) -> None:
+    [error] = problem(api.get(f"/v1/{path}?after=gone"), 422, "invalid_request")["errors"]
+    assert error["field"] == "after"

@@ -183,6 +183,8 @@ def test_a_connection_that_breaks_leaves_nothing(server: Server, good: Path) -> 
         ({"Content-Type": "multipart/form-data"}, b"", 400, "broken_form"),
         ({"Content-Type": "multipart/form-data; boundary=x"}, b"--x\r\ngarbage", 400, "broken_form"),
         ({"Content-Type": "multipart/form-data; boundary=x"}, b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--x--\r\n', 422, "invalid_request"),
+        ({"Content-Type": f"multipart/form-data; boundary={'x' * 300}"}, b"--x", 400, "broken_form"),
+        ({"Content-Type": "multipart/form-data; boundary=x"}, b"".join(b'--x\r\nContent-Disposition: form-data; name="%d"\r\n\r\n\r\n' % n for n in range(40)), 422, "invalid_request"),
     ],
 )  # fmt: skip
 def test_a_broken_form_is_told(api: httpx.Client, headers: dict, content: bytes, status: int, code: str) -> None:

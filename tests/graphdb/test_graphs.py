@@ -116,3 +116,14 @@ def test_hostile_words_are_only_words(driver: Driver, run_id: str) -> None:
     odd = ObjectNode(f"c0/k0/{word}/1", word, word, "static", 0, 0.0, 1.0, (), (Attribute(word, word),))
     graphs.save_graph(driver, run_id, "v", SceneGraph((odd,), (Relation(odd.id, word, odd.id, 0, 0.0, 1.0),)))
     assert graphs.load_graph(driver, run_id).objects == (odd,)
+
+
+def test_bridges_that_are_found_anew_take_the_place_of_those_that_were(driver: Driver, run_id: str) -> None:
+    save_all(driver, run_id)
+    again = SceneGraph(
+        references=(Reference("c0/k0/dock/1", "c1/k0/dock/1", 0.5, ("e8",)),),
+        events=(Event(0, "She falls.", 0.0, 2.0),),
+    )
+    for _ in range(2):
+        graphs.save_bridges(driver, run_id, "v", again)
+        assert graphs.load_graph(driver, run_id) == graph(0) | graph(1) | again

@@ -123,3 +123,10 @@ def test_a_jar_that_is_not_the_listed_one_is_refused(tmp_path: Path, monkeypatch
     with pytest.raises(jars.JarError, match="sha256"):
         jars.fetch(tmp_path / "jars")
     assert list((tmp_path / "jars").iterdir()) == []
+
+
+def test_a_server_of_another_at_the_same_port_is_not_taken_for_ones_own(neo4j: LocalNeo4j, tmp_path: Path) -> None:
+    late = LocalNeo4j(tmp_path, neo4j.bolt_port, neo4j.http_port, heap_mb=384)
+    assert neo4j.ready(neo4j.pid) and not late.ready(os.getpid())
+    with pytest.raises(StartError, match=r"Address already in use|BindException"):
+        late.start()

@@ -43,6 +43,9 @@ READERS: list[Callable[[str], Any]] = [
             [Attribute("clothing", "grey shorts"), Attribute("clothing", "white shirt")],
         ),
         (replies.read_attributes, '```json\n[{"type": "color", "value": "Red"}]\n```', [Attribute("color", "red")]),
+        (replies.read_attributes, '{"object": "man", "attributes": {"clothing": "white shirt"}}', [Attribute("clothing", "white shirt")]),
+        (replies.read_attributes, '[{"type": "color", "value": ["red", "blue"]}]', [Attribute("color", "blue"), Attribute("color", "red")]),
+        (replies.read_attributes, '[{"object": "man", "attributes": [{"clothing": "white shirt', [Attribute("clothing", "white shirt")]),
         (replies.read_attributes, "color: red, size: large", [Attribute("color", "red"), Attribute("size", "large")]),
         (replies.read_triplets, "Triplets: <man, standing at, the end of the dock>", [("man", "standing at", "end of the dock")]),
         (replies.read_action, '{"action": "falling down"}', "falling down"),
@@ -53,6 +56,11 @@ READERS: list[Callable[[str], Any]] = [
 )  # fmt: skip
 def test_what_models_say_is_read(reader: Callable[[str], Any], reply: str, value: Any) -> None:
     assert reader(reply) == value
+
+
+def test_an_object_without_attributes_has_none() -> None:
+    with pytest.raises(replies.UnreadableReply, match="no_attributes"):
+        replies.read_attributes('[{"object": "man", "attributes": []}]')
 
 
 @pytest.mark.parametrize("reader", READERS)

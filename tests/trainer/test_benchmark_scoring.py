@@ -144,6 +144,12 @@ def test_faults_of_mvbench_are_a_switch(reply, official, strict, read):
     assert worth(choices.chosen(), RED, reply) == Outcome(strict, read)
 
 
+def test_an_option_may_begin_like_an_announcement():
+    phone = item(answer="Answering the phone.", options=("Answering the phone.", "Optional."))
+    assert worth(choices.chosen(), phone, "Answering the phone.") == Outcome(True, True)
+    assert worth(choices.chosen(), phone, "Answer: optional") == Outcome(False, True)
+
+
 @pytest.mark.parametrize(
     ("said", "official", "strict"),
     [

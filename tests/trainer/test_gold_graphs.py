@@ -227,6 +227,13 @@ def test_a_gold_graph_can_be_cut_into_clips_with_references_between_them():
     ]
 
 
+def test_a_thing_is_the_same_in_every_two_clips_as_bridging_has_it():
+    graph = build([Thing("d", "dog", ((0, 6),))], [], [], [(0, 2), (2, 4), (4, 6)])
+    assert {(r.here, r.there) for r in graph.references} == {
+        (f"c{one}/k0/dog/0", f"c{two}/k0/dog/0") for one, two in ((0, 1), (0, 2), (1, 2))
+    }
+
+
 def test_an_induced_graph_is_scored_in_the_gold_sets_words():
     gold = small()
     words = score.Words.of([gold])

@@ -1,10 +1,12 @@
 """Intervals and tests against values from elsewhere: textbooks, SciPy, and what simulation must give."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from trainer.evaluation.statistics import bootstrap, holm, mcnemar, wilson
+from trainer.evaluation.statistics import bootstrap, holm, mcnemar, sign_flip, wilson
 
 
 @pytest.mark.parametrize(("right", "count"), [(0, 10), (10, 10), (50, 100), (7, 23), (1, 1)])
@@ -43,3 +45,11 @@ def test_the_bootstrap_draws_videos_and_not_questions() -> None:
 def test_the_bootstrap_is_the_same_for_the_same_seed() -> None:
     first, again, other = (bootstrap(range(40), [str(i) for i in range(40)], seed=s, rounds=50) for s in (1, 1, 2))
     assert first == again and first != other
+
+
+def test_a_sign_flip_is_the_share_of_all_signs_that_reach_as_far() -> None:
+    gains, videos = [1.0, 0.0, 1.0, 0.5, -0.5, 1.0, 1.0], ["a", "a", "b", "c", "d", "d", "e"]  # sums 1, 1, .5, .5, 1
+    sums = [1.0, 1.0, 0.5, 0.5, 1.0]
+    reached = [abs(sum(s * g for s, g in zip(signs, sums, strict=True))) >= 4 for signs in product((1, -1), repeat=5)]
+    assert sign_flip(gains, videos, seed=0) == pytest.approx(sum(reached) / len(reached), abs=0.005)
+    assert sign_flip([0.0, 0.0], ["a", "b"], seed=0) == 1

@@ -13,7 +13,7 @@ from trainer.world.scene import Scene
 from trainer.world.score import score
 from trainer.world.truth import truth
 
-SMALL = replace(plans.QUICK, seeds=3, questions=30, tables=("arms", "lambda"))
+SMALL = replace(plans.QUICK, seeds=3, questions=120, tables=("arms", "lambda"))
 
 
 def test_arms_differ_in_one_thing_and_tables_share_their_cells() -> None:
@@ -49,24 +49,31 @@ def test_noise_makes_as_many_words_wrong_as_wanted() -> None:
 
 def test_a_report_tells_means_differences_and_what_is_not_measured() -> None:
     plan = plans.study(SMALL)
-    items = asked(BENCHMARKS["world"](), 30)
+    items = asked(BENCHMARKS["world"](), SMALL.questions)
     deep = "".join("1" if item.steps >= 3 else "0" for item in items)
 
     def results(cell: Cell) -> Result:
-        if cell == plan.rows["arms"]["Instruct"][0]:
+        if cell in (*plan.rows["arms"]["Instruct"], *plan.rows["arms"]["Distillation"][1:]):
             return {}
-        right = deep if cell == plan.rows["arms"]["STEP"][cell.seed] else "0" * 30
-        answers = {f"world direct {SMALL.questions}": {"right": right, "blind": "0" * 30}}
+        right = deep if cell == plan.rows["arms"]["STEP"][cell.seed] else "0" * SMALL.questions
+        version = BENCHMARKS["world"]().version if cell.lambda_rationale < 4 else "another"
+        answers = {
+            f"world direct {SMALL.questions}": {"right": right, "blind": "0" * SMALL.questions, "version": version}
+        }
         return {"answers": answers, "data": {"f1": {"objects": 0.9}, "samples": 600}}
 
     lines = list(markdown(plan, results, "stsg study"))
     step = next(line for line in lines if line.startswith("| STEP |"))
     assert "| 0.0 [0.0, 0.0] | 0.0 [0.0, 0.0] | 100.0 [100.0, 100.0] |" in step
     assert "+100.0 [+100.0, +100.0]; [100.0, 100.0] over seeds" in step
-    assert lines[lines.index("| STEP less | difference | p |") + 2].startswith(
-        "| Distillation | +100.0 [+100.0, +100.0]; "
-    )
+    against = lines.index("| STEP less | difference | p | p, Holm |")
+    less = {name: line for line in lines[against + 2 :] if line for name in [line.split(" | ")[0]]}
+    assert less["| Distillation"].startswith("| Distillation | +100.0 [+100.0, +100.0] | "), "one seed that both have"
+    told = less["| STEP, lambda 0"].split(" | ")
+    assert told[1] == "+100.0 [+100.0, +100.0]; [100.0, 100.0] over seeds"
+    assert 0 < float(told[2]) < 0.05 and float(told[2]) < float(told[3].split()[0])
+    assert next(line for line in lines if line.startswith("| base |")).startswith("| base | 0.0 | 0.0 |"), "one model"
     assert "![Fig. 5: lambda](study/lambda-world.svg)" in lines
     assert any("models are measured" in line for line in lines)
-    assert not any("world-shifted" in line for line in lines)
+    assert not any("world-shifted" in line or line.startswith(("| Instruct |", "| 4 |")) for line in lines)
     assert [name for name, _ in pictures(plan, results)] == ["arms-world.svg", "lambda-world.svg"]

@@ -58,10 +58,24 @@ def test_a_training_leaves_its_model_metrics_and_result(undisturbed: Path) -> No
         assert open_video_llm(f"hf:{place}").prompt_set == "compact"
     before = weights(undisturbed / "model")
     assert done(start(undisturbed)) == 0 and weights(undisturbed / "model") == before
+
     (undisturbed / "result.json").unlink()  # as after an end between the last step and the finished model
     shutil.rmtree(undisturbed / "model")
     assert done(start(undisturbed)) == 0 and weights(undisturbed / "model") == before
     assert len(losses(undisturbed)) == 7, "no step is done twice"
+
+
+def test_a_validation_that_a_stop_cut_short_is_made_up_for(undisturbed: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "f"
+    shutil.copytree(undisturbed, folder)
+    rows = read_lines(folder / "metrics.jsonl")
+    (folder / "metrics.jsonl").write_text(
+        "".join(json.dumps(r) + "\n" for r in rows if "validation" not in r or r["step"] < 7)
+    )
+    (folder / "result.json").unlink()
+    assert done(start(folder)) == 0
+    validated = [[r["step"], r["validation"]] for r in read_lines(folder / "metrics.jsonl") if "validation" in r]
+    assert validated == [[r["step"], r["validation"]] for r in rows if "validation" in r]
 
 
 def test_killed_mid_epoch_it_goes_on_to_the_same_weights(tmp_path: Path) -> None:

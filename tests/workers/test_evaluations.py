@@ -20,7 +20,7 @@ def desk(driver: Driver, tmp_path: Path, world: Path) -> Desk:
 
 def test_an_evaluation_goes_on_after_the_replies_that_are_stored_and_its_end_leaves_nothing(desk: Desk) -> None:
     service, llm = desk.service, Dying(Oracle(desk.service.settings.home))
-    service._models["perfect"] = llm
+    desk.put("perfect", llm)
     job, created = flows.start_evaluation(service, "perfect", "world", "direct", SAMPLES, 0)
     assert created and flows.start_evaluation(service, "perfect", "world", "direct", SAMPLES, 0) == (
         jobs.get(service.driver, job["id"]),

@@ -9,15 +9,16 @@ import pytest
 from neo4j import Driver
 
 from graphdb import graphs, jobs
+from graphdb.jobs import BeingDeleted
 from model.media import probe
 from model.stsg import SceneGraph
-from model.video_llm import Reply, Request, VideoLLMError
+from model.video_llm import Reply, Request, VideoLLM, VideoLLMError
 from tests.api import media
 from trainer.world.files import Rendered, render_with_truth
 from trainer.world.oracle import Oracle
 from trainer.world.score import score
 from trainer.world.truth import truth
-from workers import flows, reconciler
+from workers import flows, models, reconciler
 from workers.runtime import Service
 from workers.settings import Settings
 from workers.storage import Storage, dataset_file, keyframe_file
@@ -33,6 +34,10 @@ class Desk:
         models = {"perfect": f"scripted:{world}", "other": f"scripted:{world}"}
         settings = Settings(models=models, storage=str(folder / "files"), lease_seconds=60)
         self.service = Service(settings, driver, Storage(settings.storage_url), self._wake, lambda queue: 0)
+
+    def put(self, name: str, llm: VideoLLM) -> None:
+        """Have a model stand for the one of a name."""
+        self.service._open = ((name, models.identity(self.service.settings, name)), llm)
 
     def _wake(self, task: str, queue: str, id: str) -> None:
         self.messages.append(id)
@@ -106,7 +111,7 @@ def test_a_run_that_stopped_anywhere_goes_on_to_the_same_graph(desk: Desk, rende
     driver, video = desk.service.driver, desk.add(rendered, tmp_path)
     whole = desk.run(video, seed=1, model="perfect")
     dying = Dying(Oracle(Path(desk.service.settings.models["perfect"].removeprefix("scripted:"))))
-    desk.service._models["other"] = dying
+    desk.put("other", dying)
     job, _ = flows.start_run(desk.service, video, "other", {}, 1)
     for calls in range(0, 60, 7):
         dying.left = calls
@@ -140,7 +145,7 @@ class Dying:
 
 
 def test_a_model_that_is_gone_fails_the_run_with_what_to_do(desk: Desk, rendered: Rendered, tmp_path: Path) -> None:
-    desk.service._models["other"] = Dying(Oracle(tmp_path))
+    desk.put("other", Dying(Oracle(tmp_path)))
     run, _ = flows.start_run(desk.service, desk.add(rendered, tmp_path), "other", {}, 2)
     desk.work()
     for _ in range(4):
@@ -188,6 +193,43 @@ def test_the_reconciler_wakes_what_was_lost(desk: Desk, rendered: Rendered, tmp_
     assert job["id"] in desk.messages
     desk.work()
     assert desk.state(job["id"]) == "succeeded"
+
+
+def test_a_job_whose_worker_died_is_not_kept_waiting_by_a_long_queue(desk: Desk, driver: Driver, run_id: str) -> None:
+    waiting = [f"{run_id}-{n}" for n in range(3)]
+    for id in waiting:
+        jobs.create(driver, "Run", id, stage="waits here")
+        jobs.dispatched(driver, id)
+    jobs.create(driver, "Run", run_id, stage="waits here")
+    assert jobs.acquire(driver, run_id, "one that dies", -1)
+    found = [j["id"] for j in jobs.due(driver, ["waits here"], lost_after=-1, limit=2)]
+    assert found == [run_id, waiting[0]]
+    for id in waiting:
+        jobs.cancel(driver, id)
+        jobs.delete(driver, id)
+
+
+def test_a_run_is_not_deleted_while_a_data_set_is_made_of_it(desk: Desk, rendered: Rendered, tmp_path: Path) -> None:
+    run = desk.run(desk.add(rendered, tmp_path), seed=78)
+    made, _ = flows.start_dataset(desk.service, [run], {"steps": {"1": 3}}, 0)
+    assert not flows.delete_job(desk.service, run)
+    desk.work()
+    assert desk.state(made["id"]) == "succeeded" and len(list(desk.service.storage.rows(dataset_file(made["id"])))) == 3
+    assert flows.delete_job(desk.service, run)
+
+
+def test_a_deletion_that_broke_off_can_be_repeated(
+    desk: Desk, rendered: Rendered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = desk.run(desk.add(rendered, tmp_path), seed=79)
+    with monkeypatch.context() as broken:
+        broken.setattr(Storage, "delete", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            flows.delete_job(desk.service, run)
+    with pytest.raises(BeingDeleted):
+        desk.run(rendered.video_id, seed=79)
+    assert flows.retry(desk.service, run) is None and flows.delete_job(desk.service, run)
+    assert not desk.service.storage.names(f"runs/{run}") and desk.run(rendered.video_id, seed=79) == run
 
 
 def test_deleting_a_run_and_its_video_leaves_nothing(desk: Desk, rendered: Rendered, tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ def taken_ports() -> Iterator[None]:
         yield
 
 
+@pytest.mark.alone  # so that nobody else takes or leaves the usual ports
 @pytest.mark.timeout(600)
 @pytest.mark.usefixtures("taken_ports")
 def test_two_stacks_keep_apart_and_leave_nothing(tmp_path: Path, neo4j: LocalNeo4j) -> None:

@@ -69,9 +69,9 @@ def test_samples_are_rewritten_filtered_and_the_same_after_a_failure(
     perfect = desk.service.model("perfect")
     plain = rows(desk, made(desk, run, "plain"))
 
-    desk.service._models["perfect"] = Moody(perfect, 0)
+    desk.put("perfect", Moody(perfect, 0))
     undisturbed = made(desk, run, "polished", model="perfect", blind=2, drop_blind=True)
-    desk.service._models["perfect"] = Moody(perfect, 4)
+    desk.put("perfect", Moody(perfect, 4))
     disturbed = made(desk, run, "disturbed", model="perfect", blind=2, drop_blind=True)
 
     found = rows(desk, undisturbed)

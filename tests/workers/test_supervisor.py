@@ -1,6 +1,7 @@
 """The supervisor of the local stack: where others want the same ports, and where there are several GPUs."""
 
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from redis import Redis
 
 from graphdb.local import free_port
-from workers import supervisor
+from workers import runtime, supervisor
 from workers.settings import Settings
 
 
@@ -50,3 +51,15 @@ def test_no_gpu_is_one_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
     watched = supervisor.Supervisor(Settings(home=tmp_path, neo4j_uri="bolt://127.0.0.1:1"))
     assert [name for name in watched.commands if "worker" in name] == ["worker"] and not watched.gpus
+
+
+def test_scratch_of_processes_that_are_no_more_is_cleared(tmp_path: Path) -> None:
+    with runtime.Scratch(tmp_path) as ours:
+        leave = "import os, sys; from pathlib import Path; from workers.runtime import Scratch; s = Scratch(Path(sys.argv[1]))"
+        subprocess.run(
+            [sys.executable, "-c", f"{leave}; Path(s.name, 'half').touch(); os._exit(1)", str(tmp_path)], check=False
+        )
+        assert len(list(tmp_path.iterdir())) == 2
+        runtime.clear_scratch(tmp_path)
+        assert list(tmp_path.iterdir()) == [Path(ours)]
+    assert not list(tmp_path.iterdir())

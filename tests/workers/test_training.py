@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,9 @@ def test_a_training_becomes_a_model_with_its_lineage(desk: TrainingDesk, video: 
     losses = [e["data"]["step"] for e in events if e["type"] == "metrics" and "loss" in e["data"]]
     assert losses == list(range(1, 21)) and done["progress"]["step"] == 20
     assert not folder_of(desk.service, job["id"]).exists()
+    onward, _ = tuning.start(desk.service, tuning.Wish(record["id"], desk.rows, spec={"max_steps": 5, "save_every": 5}))
+    desk.watch(onward["id"]).join(60)
+    assert desk.job(onward["id"])["result"]["model"].startswith("ft:tiny::"), "called after the base that it was first"
 
 
 def test_a_worker_that_dies_leaves_the_training_to_the_next(desk: TrainingDesk) -> None:
@@ -250,6 +254,11 @@ def test_a_dry_run_tells_what_it_takes_and_leaves_nothing(desk: TrainingDesk) ->
     flows.work(desk.service, job["id"], "test", STAGES)
     assert desk.job(job["id"])["result"] == {"samples": 3, "steps": 20}
     assert not folder_of(desk.service, job["id"]).exists()
+    stopped = tuning.rehearse(desk.service, replace(wish, seed=1))
+    assert tuning.stop(desk.service, stopped["id"], "cancelled")
+    assert tuning.rehearse(desk.service, replace(wish, seed=1))["state"] == "queued", "asked again"
+    jobs.cancel(desk.service.driver, stopped["id"])
+    jobs.delete(desk.service.driver, stopped["id"])
     jobs.delete(desk.service.driver, job["id"])
 
 
@@ -274,6 +283,16 @@ def test_a_folder_holds_the_rows_with_their_pictures(desk: TrainingDesk, video: 
     assert all(len(set(s.frames)) == 5 and sorted(s.times) == list(s.times) for samples in given for s in samples)
     told = json.loads((folder / "spec.json").read_text())
     assert told["mixture"] == {"ratio": 2.0} and Path(told["base"]).is_dir()
+    assert prepare(desk.service, job | {"created_at": 1.0}, folder), "what a deleted one left is not gone on with"
+
+
+def test_rows_that_name_only_a_run_are_held_out_by_it(desk: TrainingDesk, video: Rendered, tmp_path: Path) -> None:
+    runs = [desk.run(video.video_id, seed=seed) for seed in range(8)]
+    desk.rows = upload(desk, [{"question": "q", "answer": "a", "run_id": run} for run in runs])
+    job, folder = desk.start(validation=0.5), tmp_path / "folder"
+    assert prepare(desk.service, job, folder)
+    counts = [len((folder / f"{name}.jsonl").read_text().splitlines()) for name in ("train", "validation")]
+    assert sum(counts) == 8 and all(counts)
 
 
 def test_pictures_show_what_a_sample_is_about_and_then_all_of_the_video() -> None:

@@ -6,6 +6,7 @@ faults that the strict one (the default) lacks: it looks for the first word and 
 "." are always right, "A man opens a door" is right where A is, and "Option A" never is.
 """
 
+import re
 from collections.abc import Sequence
 
 from trainer.benchmarks.items import UNREAD, Item, Outcome, Scoring
@@ -42,11 +43,9 @@ def _strict(item: Item, reply: str) -> Outcome:
 
 def _without_lead(reply: str) -> str:
     """The reply without the words that only announce it."""
-    text = reply.strip()
-    for lead in ("the best option is", "best option", "the answer is", "answer", "option"):
-        if text.lower().startswith(lead):
-            text = text[len(lead) :].lstrip(" :")
-    return text
+    return re.sub(
+        r"^(the best option is|best option|the answer is|answer|option)\b[ :]*", "", reply.strip(), flags=re.I
+    )
 
 
 def _official(item: Item, reply: str) -> Outcome:

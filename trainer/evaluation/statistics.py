@@ -41,6 +41,15 @@ def mcnemar(only_one: int, only_other: int) -> float:
     return min(1.0, float(2 * tail / 2**count))
 
 
+def sign_flip(values: Sequence[float], clusters: Sequence[str], *, seed: int, rounds: int = 20_000) -> float:
+    """The two-sided p-value that paired differences are luck, so that each video's sum might as well have the other sign."""
+    _, index = np.unique(np.asarray(clusters), return_inverse=True)
+    sums = np.bincount(index, weights=np.asarray(values, float))
+    signs = np.random.default_rng(seed).integers(0, 2, (rounds, len(sums)), dtype=np.int8) * 2 - 1
+    as_far = np.abs(signs @ sums) >= abs(sums.sum()) - 1e-9
+    return float((1 + as_far.sum()) / (1 + rounds))
+
+
 def holm(ps: Sequence[float]) -> list[float]:
     """P-values adjusted for being several (Holm's step-down), in their order."""
     adjusted, worst = [1.0] * len(ps), 0.0

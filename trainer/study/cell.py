@@ -5,8 +5,9 @@ digit a question, 1 where it was answered right, and the same without frames.
 """
 
 import json
+import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from model.stsg import Keyframe
 from trainer.evaluation.benchmark import Benchmark, Item, chosen, shown
 from trainer.evaluation.catalogue import BENCHMARKS
 from trainer.evaluation.run import evaluate, verdict
+from trainer.study.plan import Ask
 
 
 def main(folder: Path) -> int:
@@ -28,10 +30,9 @@ def main(folder: Path) -> int:
     if run(folder) or not model.is_dir():
         return 1
     answers = _known(folder / "answers.json")
-    for ask in told["asks"]:
-        key = f"{ask['benchmark']} {ask['mode']} {ask['samples']}"
-        if key not in answers:
-            answers[key] = _answers(model, ask, Path(told["frames"]))
+    for ask in (Ask(**fields) for fields in told["asks"]):
+        if kept({"answers": answers}, ask) is None:
+            answers[ask.name] = _answers(model, ask, Path(told["frames"]))
             _write(folder / "answers.json", answers)
     return 0
 
@@ -41,17 +42,23 @@ def asked(benchmark: Benchmark, samples: int) -> Sequence[Item]:
     return chosen(benchmark.items, samples or len(benchmark.items), seed=0)
 
 
-def _answers(model: Path, ask: dict[str, Any], frames: Path) -> dict[str, Any]:
+def kept(result: Mapping[str, Any], ask: Ask) -> Mapping[str, Any] | None:
+    """What a cell answered to an ask; None where it was not asked, or other questions than there are now."""
+    found = result.get("answers", {}).get(ask.name)
+    return found if found and found["version"] == BENCHMARKS[ask.benchmark]().version else None
+
+
+def _answers(model: Path, ask: Ask, frames: Path) -> dict[str, Any]:
     from model.backends import open_video_llm
 
-    benchmark = BENCHMARKS[ask["benchmark"]]()
-    items = shown(asked(benchmark, ask["samples"]), partial(_frames, benchmark, frames / benchmark.version))
-    verdicts = [verdict(row) for row in evaluate(items, open_video_llm(f"hf:{model}"), ask["mode"], benchmark.prior)]
+    benchmark = BENCHMARKS[ask.benchmark]()
+    items = shown(asked(benchmark, ask.samples), partial(_frames, benchmark, frames / benchmark.version))
+    verdicts = [verdict(row) for row in evaluate(items, open_video_llm(f"hf:{model}"), ask.mode, benchmark.prior)]
     return {
         "benchmark": benchmark.name,
         "version": benchmark.version,
-        "samples": ask["samples"],
-        "mode": ask["mode"],
+        "samples": ask.samples,
+        "mode": ask.mode,
         "right": _digits(v.correct for v in verdicts),
         "blind": _digits(v.blind for v in verdicts),
     }
@@ -68,7 +75,9 @@ def _frames(benchmark: Benchmark, folder: Path, video: str) -> tuple[Keyframe, .
         folder.mkdir(parents=True, exist_ok=True)
         made = benchmark.frames(video)
         for at, frame in enumerate(made):
-            cv2.imwrite(str(folder / f"{video}-{at}.png"), frame.image[:, :, ::-1])
+            done, packed = cv2.imencode(".png", frame.image[:, :, ::-1])
+            assert done, "any picture can be packed as PNG"
+            _write_bytes(folder / f"{video}-{at}.png", packed.tobytes())
         _write(index, [[frame.id, frame.t] for frame in made])
     return tuple(_read(json.loads(index.read_text()), folder, video))
 
@@ -85,8 +94,12 @@ def _known(file: Path) -> dict[str, Any]:
 
 
 def _write(file: Path, value: Any) -> None:
-    part = file.with_suffix(f".{id(value)}.part")  # another process may write the same
-    part.write_text(json.dumps(value))
+    _write_bytes(file, json.dumps(value).encode())
+
+
+def _write_bytes(file: Path, content: bytes) -> None:
+    part = file.with_suffix(f".{os.getpid()}.part")  # another process may write the same
+    part.write_bytes(content)
     part.replace(file)
 
 

@@ -7,12 +7,12 @@ Video-LLM, in a set of `prompts`, is kept beside the graph. A world whose graph 
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -24,6 +24,7 @@ from model.induction.splitting import split
 from model.rationale.mix import apportion
 from model.stsg import Attribute, Clip, Keyframe, ObjectNode, SceneGraph
 from model.video_llm import VideoLLM
+from trainer.tiny.lessons import clip_lessons, image_lessons, text_lessons
 from trainer.world.oracle import Oracle
 from trainer.world.render import frame, render_video
 from trainer.world.scene import ACTIONS, COLORS, RELATIONS, SHAPES, SIZES, Scene
@@ -31,6 +32,7 @@ from trainer.world.truth import truth
 
 _GRAPH = TypeAdapter(SceneGraph)
 _SHOWN = (0.1, 0.9)  # of a clip's time
+_CHECKS = ("verification_1_text", "verification_2_visual", "merging_1_same_object")
 
 
 def world_id(seed: int) -> str:
@@ -51,7 +53,10 @@ def main(file: Path) -> int:
     for seed in worlds:
         scene = Scene.generate(seed, split="train")
         clips = (_clips if order["encoded"] else _rendered)(scene, options)
-        _show(clips, pictures / str(seed))
+        shown = (
+            clips if options.splitting else _clips(scene, InductionOptions())
+        )  # what a student sees hangs on no switch
+        _show(shown, pictures / str(seed))
         if llm:
             graph, rejects = induce(clips, llm, options)
             told = rejects.counts()
@@ -59,33 +64,55 @@ def main(file: Path) -> int:
             graph, told = noisy(truth(scene), order["noise"], Random(f"{seed}:noise")), {}
         if seed in order["rehearsed"]:
             (graphs / f"{world_id(seed)}.json").write_text(json.dumps(scene.to_dict()))
-            _write(graphs / f"{seed}.exchanges.json", _exchanges(seed, clips, Oracle(graphs, order["prompts"])))
+            _write(graphs / f"{seed}.exchanges.json", _exchanges(seed, clips, Oracle(graphs, order["prompts"]), scene))
         kept = [[c.index, c.t_start, c.t_end, [[k.id, k.t] for k in c.keyframes]] for c in clips]
-        found = {"graph": _GRAPH.dump_python(graph, mode="json"), "clips": kept, "rejects": told}
+        seen = [[k.id, k.t] for c in shown for k in c.keyframes]
+        found = {"graph": _GRAPH.dump_python(graph, mode="json"), "clips": kept, "shown": seen, "rejects": told}
         _write(graphs / f"{seed}.json", found)  # last, as it says that the world is done
     return 0
 
 
-def _exchanges(seed: int, clips: Sequence[Clip], oracle: Oracle) -> list[dict[str, Any]]:
-    """What a video's induction asks and the perfect answers, as rows of instruction data: each question once."""
+def _exchanges(seed: int, clips: Sequence[Clip], oracle: Oracle, scene: Scene) -> list[dict[str, Any]]:
+    """What a video's induction asks and the perfect answers, as rows of instruction data: each question once.
+
+    An induction whose every word is right asks about no mistake, so its checks could be answered without looking. They are
+    taken from the lessons of the starting checkpoint instead, of which half are about what is not so.
+    """
     told: list[dict[str, Any]] = []
     for parsing in (True, False):
         induce(clips, Traced(oracle, told.append), InductionOptions(parsing=parsing))
-    at = {frame.id: frame.t for clip in clips for frame in clip.keyframes}
     rows = {
-        row["exchange"]: {
-            "id": row["exchange"],
-            "kind": row["step"],
-            "question": row["text"],
-            "instruction": "",
-            "answer": row["reply"],
-            "frames": [f"{seed}/{picture_name(id)}" for id in row["frames"]],
-            "times": [at[id] for id in row["frames"]],
-        }
+        row["exchange"]: (row["step"], row["text"], row["reply"], row["frames"])
         for row in told
-        if row["reply"].strip()
+        if row["reply"].strip() and row["step"] not in _CHECKS
     }
-    return list(rows.values())
+    rows |= {f"{seed}-check-{at}": row for at, row in enumerate(_checks(clips, scene))}
+    at = {frame.id: frame.t for clip in clips for frame in clip.keyframes}
+    return [
+        {
+            "id": id,
+            "kind": kind,
+            "question": text,
+            "instruction": "",
+            "answer": reply,
+            "frames": [f"{seed}/{picture_name(frame)}" for frame in frames],
+            "times": [at[frame] for frame in frames],
+        }
+        for id, (kind, text, reply, frames) in rows.items()
+    ]
+
+
+def _checks(clips: Sequence[Clip], scene: Scene) -> Iterator[tuple[str, str, str, list[str]]]:
+    """Checks of facts by sight and by text, and of two names for one thing: kind, prompt, answer and frames."""
+    rng = Random(f"{scene.seed}:checks")
+    for clip, of in zip(clips, scene.clips, strict=True):
+        frames = [frame.id for frame in clip.keyframes]
+        for lessons, shown in (
+            (image_lessons(of, rng), [rng.choice(frames)]),
+            (text_lessons(of, rng), []),
+            (clip_lessons(of, rng), frames),
+        ):
+            yield from ((one.kind, one.prompt, one.answer, shown) for one in lessons if one.kind in _CHECKS)
 
 
 def _opened(model: str | None) -> VideoLLM | None:
@@ -96,13 +123,13 @@ def _opened(model: str | None) -> VideoLLM | None:
     return open_video_llm(f"hf:{model}")
 
 
-def rehearsed(files: Sequence[Path], count: int) -> list[dict[str, Any]]:
+def rehearsed(files: Sequence[Path], count: int, seed: int) -> list[dict[str, Any]]:
     """`count` kept exchanges from the worlds' files, as many of each kind as the others; those of a kind are drawn."""
     of_kind: dict[str, list[dict[str, Any]]] = {}
     for file in files:
         for row in json.loads(file.read_text()):
             of_kind.setdefault(row["kind"], []).append(row)
-    rng = Random("rehearsed")
+    rng = Random(f"{seed}:rehearsed")
     chosen: list[dict[str, Any]] = []
     for kind, wanted in apportion(count, dict.fromkeys(sorted(of_kind), 1.0)).items():
         rows = of_kind[kind]
@@ -110,12 +137,20 @@ def rehearsed(files: Sequence[Path], count: int) -> list[dict[str, Any]]:
     return chosen
 
 
-def load(file: Path) -> tuple[SceneGraph, list[Clip]]:
-    """A graph that was made, and its clips; their keyframes have no pictures."""
+class Made(NamedTuple):
+    """A graph that was made, its clips (keyframes without pictures), and the keyframes that a student is shown: id, seconds."""
+
+    graph: SceneGraph
+    clips: list[Clip]
+    shown: list[tuple[str, float]]
+
+
+def load(file: Path) -> Made:
+    """What was made of a world."""
     told = json.loads(file.read_text())
     none = np.zeros((0, 0, 3), np.uint8)
     clips = [Clip(i, a, b, 0, 1, tuple(Keyframe(id, t, none) for id, t in shown)) for i, a, b, shown in told["clips"]]
-    return _GRAPH.validate_python(told["graph"]), clips
+    return Made(_GRAPH.validate_python(told["graph"]), clips, [(id, t) for id, t in told["shown"]])
 
 
 def noisy(graph: SceneGraph, share: float, rng: Random) -> SceneGraph:

@@ -21,6 +21,7 @@ BALANCED: Mapping[int, float] = STEP_MIXES["balanced"]
 ANNOTATED: Mapping[int, float] = {1: 0.6, 2: 0.4}  # what annotated data sets ask: little composition
 ATOMIC: Mapping[int, float] = {1: 1.0}
 ROUNDS = 3
+VERSION = 2  # of everything that decides a cell's numbers and is no field of it; a new one has all cells measured anew
 _FIRST_WORLD, _FIRST_BASE_WORLD = 100_000, 200_000  # seeds of training worlds: those of the base are its own
 _BASE_RATE = 5e-4
 _RATE = 3e-4
@@ -49,6 +50,11 @@ class Ask:
     mode: Mode = "direct"
     samples: int = 0  # 0 is all
 
+    @property
+    def name(self) -> str:
+        """Under which its answers are kept."""
+        return f"{self.benchmark} {self.mode} {self.samples}"
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -70,7 +76,7 @@ class Cell:
 
     def key(self, checkpoint: str) -> str:
         """The hash of all that decides the cell's numbers; `checkpoint` is the starting one's."""
-        return digest([checkpoint, asdict(self)])
+        return digest([VERSION, checkpoint, asdict(self)])
 
     def depth(self) -> int:
         """How many trainings have to be over before this one can begin."""
@@ -94,7 +100,7 @@ class Scale:
 
 TABLES = ("arms", "ablation", "lambda", "mix", "rounds", "noise", "size", "rationale")
 FULL = Scale("full", 3, worlds=100, samples=1200, steps=240, base=(2500, 25000, 5000), questions=900, tables=TABLES)
-QUICK = Scale("quick", 1, worlds=30, samples=400, steps=100, base=(60, 1200, 300), questions=300, tables=("arms",))
+QUICK = Scale("quick", 1, worlds=30, samples=400, steps=100, base=(500, 5000, 800), questions=300, tables=("arms",))
 
 
 @dataclass(slots=True)

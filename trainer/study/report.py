@@ -1,7 +1,7 @@
 """The study's report: tables with intervals over seeds and over videos, paired tests and pictures, from kept answers alone."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import product
 from statistics import fmean, stdev
@@ -9,19 +9,21 @@ from typing import Any
 
 from scipy.stats import t as student
 
-from trainer.evaluation.benchmark import STRATA, Item
+from trainer.evaluation.benchmark import STRATA, Item, stratum
 from trainer.evaluation.catalogue import BENCHMARKS
 from trainer.evaluation.plot import svg
-from trainer.evaluation.report import ALL, Comparison, Report, compare
+from trainer.evaluation.report import ALL, Report
 from trainer.evaluation.run import Verdict
 from trainer.evaluation.scoring import correct
-from trainer.study.cell import asked
-from trainer.study.plan import Cell, Plan
+from trainer.evaluation.statistics import Interval, bootstrap, holm, sign_flip
+from trainer.study.cell import asked, kept
+from trainer.study.plan import Ask, Cell, Plan
 
 Result = Mapping[str, Any]
 Results = Callable[[Cell], Result]
 _COLUMNS = (*STRATA, ALL)
 _DEEP = "3+"
+_TESTED = ("difference", "p", "p, Holm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ TABLES: Mapping[str, Table] = {
         "Table 4: what each operation of the induction is worth",
         "STEP",
         "graphs",
-        "Graphs are induced without one operation.",
+        "Graphs are induced without one operation; what the student sees of a video stays the same.",
         "All questions of STAR: STEP 39.8, without splitting 39.2, bridging 38.3, merging 37.3, parsing 36.5; verification is "
         "not left out alone.",
     ),
@@ -86,11 +88,40 @@ TABLES: Mapping[str, Table] = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a table: the verdicts of all seeds together, each seed's accuracies, and its graphs and samples."""
+    """One line of a table: its verdicts by seed, all of them together, and its graphs and samples."""
 
     report: Report
-    by_seed: Mapping[str, Sequence[float]]
+    seeds: Mapping[int, Sequence[Verdict]]
     data: Sequence[Result]
+    models: int  # one where all seeds start from it
+
+    def accuracies(self, part: str) -> dict[int, float]:
+        """The share that each seed has right of the questions of a column."""
+        return {
+            seed: fmean(v.correct for v in verdicts if part in (ALL, stratum(v.steps)))
+            for seed, verdicts in self.seeds.items()
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """How much better one row is than another on deep questions, with the seeds that both were measured with."""
+
+    before: float
+    over_seeds: Sequence[float]
+    interval: Interval  # videos drawn anew
+    p: float  # signs of the videos' gains flipped, each video's gain the mean over seeds
+
+
+@dataclass(slots=True)
+class Section:
+    """A table about a benchmark: its rows, each against the reference, and the second reference against each."""
+
+    table: str
+    benchmark: str
+    rows: Mapping[str, Row]
+    tests: Mapping[str, Test] = field(default_factory=dict)
+    contrasts: Mapping[str, Test] = field(default_factory=dict)
 
 
 def markdown(plan: Plan, results: Results, command: str) -> Iterator[str]:
@@ -103,134 +134,121 @@ def markdown(plan: Plan, results: Results, command: str) -> Iterator[str]:
         f"{scale.seeds} seeds; each model learns from {scale.samples:,} samples about {scale.worlds} rendered videos in "
         f"{scale.steps} steps of 16. {known} of {len(cells)} models are measured. Accuracies are percentages of exact "
         "matches, averaged over seeds, with 95 % intervals over seeds (Student's t) in brackets; blind is the same model "
-        "without frames. Differences are on questions of 3 or more steps, with 95 % intervals over videos and over seeds, and "
-        "exact McNemar tests."
+        "without frames. Each seed has videos and samples of its own; all start from one base. Differences are on questions "
+        "of 3 or more steps, with 95 % intervals over videos and over seeds. p is of a permutation test on the videos' mean "
+        "gains; Holm's is adjusted for all tests of this report."
     )
-    for table, benchmark in _shown(plan):
-        rows = _rows(plan, results, table, benchmark)
-        if rows:
-            told = TABLES[table]
-            yield from ("", f"## {told.title}" + ("" if benchmark == "world" else f", on {benchmark}"), "")
-            yield from (f"{told.rows} In the paper: {told.paper}", "")
-            yield from _table(told, rows)
-            if told.also in rows:
-                yield from _contrasts(told, rows)
-            yield from ("", f"![{told.title}](study/{_picture(table, benchmark)})")
+    sections = list(_sections(plan, results))
+    tests = [test for s in sections for test in (*s.tests.values(), *s.contrasts.values())]
+    adjusted = dict(zip(map(id, tests), holm([test.p for test in tests]), strict=True))
+    for section in sections:
+        told = TABLES[section.table]
+        yield from ("", f"## {told.title}" + ("" if section.benchmark == "world" else f", on {section.benchmark}"), "")
+        yield from (f"{told.rows} In the paper: {told.paper}", "")
+        yield from _table(told, section, adjusted)
+        yield from ("", f"![{told.title}](study/{_picture(section)})")
 
 
 def pictures(plan: Plan, results: Results) -> Iterator[tuple[str, str]]:
     """Names of files and what is in them: a picture of each table that has been measured."""
-    for table, benchmark in _shown(plan):
-        rows = _rows(plan, results, table, benchmark)
-        if rows:
-            yield _picture(table, benchmark), svg([row.report for row in rows.values()], TABLES[table].title)
+    for section in _sections(plan, results):
+        yield _picture(section), svg([row.report for row in section.rows.values()], TABLES[section.table].title)
 
 
-def _picture(table: str, benchmark: str) -> str:
-    return f"{table}-{benchmark}.svg"
+def _picture(section: Section) -> str:
+    return f"{section.table}-{section.benchmark}.svg"
 
 
-def _shown(plan: Plan) -> Iterator[tuple[str, str]]:
-    for table, rows in plan.rows.items():
-        benchmarks = dict.fromkeys(ask.benchmark for cells in rows.values() for c in cells for ask in plan.asks[c])
-        yield from product((table,), benchmarks if table == "arms" else ("world",))
+def _sections(plan: Plan, results: Results) -> Iterator[Section]:
+    """The tables of which anything is known."""
+    for table, cells in plan.rows.items():
+        benchmarks = dict.fromkeys(ask.benchmark for of in cells.values() for c in of for ask in plan.asks[c])
+        for told, benchmark in product((TABLES[table],), benchmarks if table == "arms" else ("world",)):
+            ask = Ask(benchmark, "rationale" if table == "rationale" else "direct", plan.scale.questions)
+            rows = {name: row for name, of in cells.items() if (row := _row(name, ask, of, results))}
+            if rows:
+                yield Section(table, benchmark, rows, *_tests(told, rows))
 
 
-def _rows(plan: Plan, results: Results, table: str, benchmark: str) -> dict[str, Row]:
-    """The rows of a table of which anything is known."""
-    mode = "rationale" if table == "rationale" else "direct"
-    key = f"{benchmark} {mode} {plan.scale.questions}"
-    rows = {}
-    for name, cells in plan.rows[table].items():
-        found = [r for r in map(results, cells) if key in r.get("answers", {})]
-        if found:
-            rows[name] = _row(name, benchmark, plan.scale.questions, [r["answers"][key] for r in found], found)
-    return rows
+def _row(name: str, ask: Ask, cells: Sequence[Cell], results: Results) -> Row | None:
+    """A row, None where no seed of it was measured."""
+    known = {seed: results(cell) for seed, cell in enumerate(cells)}
+    seeds = {seed: list(_verdicts(ask, found)) for seed, found in known.items() if kept(found, ask)}
+    if not seeds:
+        return None
+    pooled = Report.of_verdicts(name, [v for one in seeds.values() for v in one])
+    return Row(pooled, seeds, [known[seed]["data"] for seed in seeds], len(set(cells)))
 
 
-def _row(name: str, benchmark: str, samples: int, answers: Sequence[Result], found: Sequence[Result]) -> Row:
-    seeds = [list(_verdicts(benchmark, samples, one, str(seed))) for seed, one in enumerate(answers)]
-    reports = [Report.of_verdicts(name, verdicts) for verdicts in seeds]
-    by_seed = {c: [r.scores[c].accuracy for r in reports if c in r.scores] for c in _COLUMNS}
-    return Row(Report.of_verdicts(name, [v for one in seeds for v in one]), by_seed, [r["data"] for r in found])
-
-
-def _verdicts(benchmark: str, samples: int, answers: Result, seed: str) -> Iterator[Verdict]:
-    for (item, guessed), right, blind in zip(
-        _questions(benchmark, samples), answers["right"], answers["blind"], strict=True
-    ):
-        yield Verdict(f"{seed}:{item.id}", item.video_id, item.steps, "", right == "1", blind == "1", guessed, False)
+def _verdicts(ask: Ask, result: Result) -> Iterator[Verdict]:
+    told = kept(result, ask) or {}
+    for (item, guessed), right, blind in zip(_questions(ask), told["right"], told["blind"], strict=True):
+        yield Verdict(item.id, item.video_id, item.steps, "", right == "1", blind == "1", guessed, False)
 
 
 @cache
-def _questions(benchmark: str, samples: int) -> list[tuple[Item, bool]]:
-    known = BENCHMARKS[benchmark]()
-    return [(item, correct(known.prior.guess(item.question), item.answer)) for item in asked(known, samples)]
+def _questions(ask: Ask) -> list[tuple[Item, bool]]:
+    known = BENCHMARKS[ask.benchmark]()
+    return [(item, correct(known.prior.guess(item.question), item.answer)) for item in asked(known, ask.samples)]
 
 
-def _table(table: Table, rows: Mapping[str, Row]) -> Iterator[str]:
-    heads = (
-        table.about,
-        "1 step",
-        "2 steps",
-        "3 or more",
-        "all",
-        "blind",
-        "F1 of graphs",
-        "samples",
-        "difference",
-        "p",
+def _tests(table: Table, rows: Mapping[str, Row]) -> tuple[dict[str, Test], dict[str, Test]]:
+    """Each row against the reference, and the second reference against each row but these two."""
+    first, second = rows.get(table.reference), rows.get(table.also)
+    others = {name: row for name, row in rows.items() if row is not first}
+    tests = {name: _test(first, row) for name, row in others.items()} if first else {}
+    contrasts = {name: _test(row, second) for name, row in others.items() if row is not second} if second else {}
+    return {n: t for n, t in tests.items() if t}, {n: t for n, t in contrasts.items() if t}
+
+
+def _test(one: Row, other: Row) -> Test | None:
+    seeds = sorted(one.seeds.keys() & other.seeds.keys())
+    if not seeds:
+        return None
+    gains: list[float] = []
+    videos: list[str] = []
+    for pairs in zip(*(zip(one.seeds[s], other.seeds[s], strict=True) for s in seeds), strict=True):
+        if stratum(pairs[0][0].steps) == _DEEP:
+            gains.append(fmean(b.correct - a.correct for a, b in pairs))
+            videos.append(pairs[0][0].video_id)
+    before, after = one.accuracies(_DEEP), other.accuracies(_DEEP)
+    return Test(
+        fmean(before[s] for s in seeds),
+        [after[s] - before[s] for s in seeds],
+        bootstrap(gains, videos, seed=0),
+        sign_flip(gains, videos, seed=0),
     )
+
+
+def _table(table: Table, section: Section, adjusted: Mapping[int, float]) -> Iterator[str]:
+    heads = (table.about, "1 step", "2 steps", "3 or more", "all", "blind", "F1 of graphs", "samples", *_TESTED)
     yield f"| {' | '.join(heads)} |"
     yield f"| --- |{' ---: |' * (len(heads) - 1)}"
-    reference = rows.get(table.reference)
-    tests = _tests(reference, rows) if reference else {}
-    for name, row in rows.items():
-        told = [name, *(_accuracy(row.by_seed[c]) for c in _COLUMNS), _percent(row.report.scores[ALL].blind)]
+    for name, row in section.rows.items():
+        told = [name, *(_accuracy(row, c) for c in _COLUMNS), _percent(row.report.scores[ALL].blind)]
         f1 = [fmean(d["f1"].values()) for d in row.data]
         told += [f"{fmean(f1):.3f}", f"{fmean(d['samples'] for d in row.data):.0f}"]
-        told += _difference(reference, row, tests[name]) if reference and name in tests else ["", ""]
+        test = section.tests.get(name)
+        told += _tested(test, adjusted) if test else [""] * len(_TESTED)
         yield f"| {' | '.join(told)} |"
+    if section.contrasts:
+        yield from ("", f"| {table.also} less | {' | '.join(_TESTED)} |", f"| --- |{' ---: |' * len(_TESTED)}")
+        for name, test in section.contrasts.items():
+            yield f"| {' | '.join((name, *_tested(test, adjusted)))} |"
 
 
-def _contrasts(table: Table, rows: Mapping[str, Row]) -> Iterator[str]:
-    """How much better the second reference is than each row."""
-    better = rows[table.also]
-    others = {n: row for n, row in rows.items() if n not in (table.also, table.reference)}
-    lines = [
-        [n, *_difference(row, better, test)] for n, row in others.items() for test in _tests(row, {"": better}).values()
-    ]
-    if lines:
-        yield from ("", f"| {table.also} less | difference | p |", "| --- | ---: | ---: |")
-        yield from (f"| {' | '.join(line)} |" for line in lines)
-
-
-def _tests(reference: Row, rows: Mapping[str, Row]) -> dict[str, Comparison]:
-    """Each other row against the reference, on deep questions, where both were measured with the same seeds."""
-    like = {
-        name: row
-        for name, row in rows.items()
-        if row is not reference and len(row.report.verdicts) == len(reference.report.verdicts)
-    }
-    found = [c for row in like.values() for c in compare([reference.report, row.report]) if c.steps == _DEEP]
-    return dict(zip(like, found, strict=True))
-
-
-def _difference(reference: Row, row: Row, test: Comparison) -> list[str]:
-    gains = [b - a for a, b in zip(reference.by_seed[_DEEP], row.by_seed[_DEEP], strict=True)]
+def _tested(test: Test, adjusted: Mapping[int, float]) -> list[str]:
     low, high = test.interval
-    over_seeds = f"; {_interval(gains)} over seeds" if len(gains) > 1 else ""
-    relative = (
-        f" ({100 * test.difference / before:+.0f} % relative)" if (before := fmean(reference.by_seed[_DEEP])) else ""
-    )
-    return [
-        f"{100 * test.difference:+.1f}{relative} [{100 * low:+.1f}, {100 * high:+.1f}]{over_seeds}",
-        f"{test.p:.2g}",
-    ]
+    difference = fmean(test.over_seeds)
+    relative = f" ({100 * difference / test.before:+.0f} % relative)" if test.before else ""
+    over_seeds = f"; {_interval(test.over_seeds)} over seeds" if len(test.over_seeds) > 1 else ""
+    told = f"{100 * difference:+.1f}{relative} [{100 * low:+.1f}, {100 * high:+.1f}]{over_seeds}"
+    return [told, f"{test.p:.2g}", f"{adjusted[id(test)]:.2g}"]
 
 
-def _accuracy(shares: Sequence[float]) -> str:
-    return _percent(fmean(shares)) + (f" {_interval(shares)}" if len(shares) > 1 else "")
+def _accuracy(row: Row, part: str) -> str:
+    shares = list(row.accuracies(part).values())
+    return _percent(fmean(shares)) + (f" {_interval(shares)}" if len(shares) > 1 and row.models > 1 else "")
 
 
 def _interval(shares: Sequence[float]) -> str:

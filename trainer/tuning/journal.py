@@ -40,6 +40,12 @@ class Journal:
         """A line in metrics.jsonl; of two about the same step, which a training that went on writes, the later counts."""
         self._add("metrics.jsonl", {"time": time.time(), **row})
 
+    def validated(self, step: int) -> bool:
+        """Whether the model of a step was validated."""
+        file = self.folder / "metrics.jsonl"
+        rows = map(json.loads, file.read_text(encoding="utf-8").splitlines()) if file.exists() else ()
+        return any(row["step"] == step and "validation" in row for row in rows)
+
     def result(self, row: Mapping[str, Any]) -> None:
         """How it ended."""
         if self._first:

@@ -205,6 +205,14 @@ class _Steps(TrainerCallback):  # type: ignore[misc]
         self._trainer.journal.step, self._trainer.journal.total = state.global_step, state.max_steps
         self._first, self._began, self._since = state.global_step, time.monotonic(), time.monotonic()
         self._trainer.random_state = _random()
+        if state.global_step and self._due(state) and not self._trainer.journal.validated(state.global_step):
+            self._trainer._validate()  # a stop came before it was done
+
+    def _due(self, state: Any) -> bool:
+        """Whether the model is validated after the present step."""
+        spec = self._trainer.spec
+        every = spec.save_every if spec.validate_every is None else spec.validate_every
+        return bool(every) and (state.global_step >= state.max_steps or state.global_step % every == 0)
 
     def on_step_begin(self, *_: Any, **__: Any) -> None:
         self._trainer.random_state = _random()
@@ -217,8 +225,7 @@ class _Steps(TrainerCallback):  # type: ignore[misc]
         self._tell(step, state.max_steps)
         last = step >= state.max_steps
         control.should_save = last or step % spec.save_every == 0
-        every = spec.save_every if spec.validate_every is None else spec.validate_every
-        trainer.due = bool(every) and (last or step % every == 0)
+        trainer.due = self._due(state)
         if trainer.stop.agreed(trainer.accelerator) and not last:
             raise Stopped
 

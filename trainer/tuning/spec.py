@@ -105,6 +105,8 @@ class TuningSpec:
         if values.get("lora") is not None:
             lora = dict(_known(Lora, values["lora"], "lora."))
             targets = lora.get("targets") or ()
+            if not isinstance(targets, str | list | tuple) or not all(isinstance(name, str) for name in targets):
+                raise _wrong("lora.targets", targets, "a list of names of modules")
             values["lora"] = Lora(**{**lora, "targets": (targets,) if isinstance(targets, str) else tuple(targets)})
             values.setdefault("learning_rate", LORA_RATE)
         if values.get("mixture") is not None:

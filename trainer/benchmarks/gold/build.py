@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from model.induction.bridging import REACH
 from model.stsg import Motion, ObjectNode, Reference, Relation, SceneGraph
 
 Span = tuple[float, float]  # seconds, half open
@@ -43,17 +44,18 @@ def build(
 ) -> SceneGraph:
     """The STSG, one node for each thing and clip that shows it; without `clips` the video is one.
 
-    A thing that acts in a clip is dynamic: it has two states, as long as each other, with its actions between them. The
-    same thing in the next clip that shows it is a reference. Things of one category are told apart by number.
+    A thing that acts in a clip is dynamic: it has two states, as long as each other, with its actions between them. The same
+    thing in two clips that bridging compares is a reference. Things of one category are told apart by number.
     """
     end = max([b for thing in things for _, b in thing.spans] + [a.span[1] for a in acts], default=0.0)
     cuts, marks = list(clips) or [(0.0, end)], _marks(things)
-    graph, last = SceneGraph(), dict[str, str]()
+    graph, finals = SceneGraph(), list[dict[str, str]]()
     for index, clip in enumerate(cuts):
         part, first, final = _in_clip(things, facts, acts, marks, index, clip)
-        references = tuple(Reference(last[key], id) for key, id in first.items() if key in last)
+        before = finals[-REACH:]
+        references = tuple(Reference(ids[key], id) for ids in before for key, id in first.items() if key in ids)
         graph |= replace(part, references=references)
-        last |= final
+        finals.append(final)
     return graph
 
 
