@@ -24,7 +24,7 @@ from workers.settings import Settings
 
 _TRIES = 3
 _REACHED = 10.0  # seconds
-END = ("--timeout-graceful-shutdown", "5")  # for streams that would go on
+_API_END = ("--timeout-graceful-shutdown", "5")  # seconds for streams that would go on for ever
 _SERVICES = ("valkey", "neo4j")
 _TAKEN = ("already in use", "Address in use", "BindException")  # as Neo4j and the broker put it
 
@@ -67,7 +67,7 @@ class Supervisor:
             self.commands["neo4j"] = self.neo4j.command()
         python = sys.executable
         fd = str(self.listener.fileno())
-        self.commands["api"] = [python, "-m", "uvicorn", "api.app:create_app", "--factory", "--fd", fd, *END]
+        self.commands["api"] = [python, "-m", "uvicorn", "api.app:create_app", "--factory", "--fd", fd, *_API_END]
         gpus = visible_gpus()
         for number in range(self.given.workers or max(len(gpus), 1)):
             name = f"worker-{number + 1}" if number else "worker"

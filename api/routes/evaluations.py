@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
 
-from api import views
+from api import lifecycle, views
 from api.deps import ServiceDep
 from api.errors import conflict, invalid, problem_responses
 from api.files import Stream
@@ -104,29 +104,18 @@ def _finished(service: Service, id: str) -> Job:
 @router.post("/{evaluation_id}/cancel", responses=problem_responses(404, 409))
 def cancel(service: ServiceDep, evaluation_id: str) -> Evaluation:
     """Stop the evaluation; its replies stay."""
-    found = views.evaluation(service, evaluation_id)
-    job = flows.cancel(service, evaluation_id)
-    if job is None:
-        detail = f"The evaluation has {found.state} already."
-        raise conflict("evaluation_has_ended", detail, "Start another, or retry this one.")
-    return views.evaluation_of(job)
+    state = views.evaluation(service, evaluation_id).state
+    return views.evaluation_of(lifecycle.cancelled(service, "evaluation", evaluation_id, state))
 
 
 @router.post("/{evaluation_id}/retry", status_code=202, responses=problem_responses(404, 409))
 def retry(service: ServiceDep, evaluation_id: str) -> Evaluation:
     """Take up a failed or cancelled evaluation again, after the last reply that was stored."""
-    found = views.evaluation(service, evaluation_id)
-    job = flows.retry(service, evaluation_id)
-    if job is None:
-        detail = f"The evaluation is {found.state}."
-        raise conflict("evaluation_not_ended_badly", detail, "Only a failed or cancelled one can be retried.")
-    return views.evaluation_of(job)
+    state = views.evaluation(service, evaluation_id).state
+    return views.evaluation_of(lifecycle.retried(service, "evaluation", evaluation_id, state))
 
 
 @router.delete("/{evaluation_id}", status_code=204, responses=problem_responses(404, 409))
 def delete(service: ServiceDep, evaluation_id: str) -> None:
     """Delete the evaluation and its replies; one that is at work has to be cancelled first."""
-    views.evaluation(service, evaluation_id)
-    if not flows.delete_job(service, evaluation_id):
-        remedy = f"Cancel it first: POST /v1/evaluations/{evaluation_id}/cancel."
-        raise conflict("evaluation_at_work", "The evaluation is at work.", remedy)
+    lifecycle.delete(service, "evaluation", evaluation_id, views.evaluation(service, evaluation_id).state)

@@ -7,9 +7,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from api import bundles, exports, views
+from api import bundles, exports, lifecycle, views
 from api.deps import ServiceDep
-from api.errors import conflict, invalid, problem_responses
+from api.errors import invalid, problem_responses
 from api.paging import After, Limit, Page, page
 from api.schemas import QraDataset, QraRequest, QraRow
 from api.statistics import Statistics, statistics
@@ -68,31 +68,21 @@ def get_dataset(service: ServiceDep, dataset_id: str) -> QraDataset:
 def cancel(service: ServiceDep, dataset_id: str) -> QraDataset:
     """Stop making the data set; one that has ended can't be stopped."""
     state = views.dataset(service, dataset_id).state
-    job = flows.cancel(service, dataset_id)
-    if job is None:
-        raise conflict("dataset_has_ended", f"The data set has {state} already.", "Ask for another, or retry this one.")
-    return views.dataset_of(job)
+    return views.dataset_of(lifecycle.cancelled(service, "dataset", dataset_id, state))
 
 
 @router.post("/{dataset_id}/retry", status_code=202, responses=problem_responses(404, 409))
 def retry(service: ServiceDep, dataset_id: str, response: Response) -> QraDataset:
     """Make a failed or cancelled data set after all."""
-    state = views.dataset(service, dataset_id).state
-    job = flows.retry(service, dataset_id)
-    if job is None:
-        remedy = "Only a failed or cancelled data set can be retried."
-        raise conflict("dataset_not_ended_badly", f"The data set is {state}.", remedy)
+    job = lifecycle.retried(service, "dataset", dataset_id, views.dataset(service, dataset_id).state)
     response.headers["Location"] = f"/v1/qra-datasets/{dataset_id}"
     return views.dataset_of(job)
 
 
 @router.delete("/{dataset_id}", status_code=204, responses=problem_responses(404, 409))
 def delete(service: ServiceDep, dataset_id: str) -> None:
-    """Delete the data set and its files; one that is at work or that a training still needs has to wait."""
-    views.dataset(service, dataset_id)
-    if not flows.delete_job(service, dataset_id):
-        remedy = f"Cancel it, POST /v1/qra-datasets/{dataset_id}/cancel, or the training that uses it."
-        raise conflict("dataset_in_use", "The data set is at work, or a training that is not over uses it.", remedy)
+    """Delete the data set and its files; one that is at work, or that a training still needs, has to wait."""
+    lifecycle.delete(service, "dataset", dataset_id, views.dataset(service, dataset_id).state)
 
 
 @router.get("/{dataset_id}/rows", responses=problem_responses(404, 409, 422))

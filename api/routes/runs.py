@@ -4,13 +4,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
-from api import events, views
+from api import events, lifecycle, views
 from api.deps import ServiceDep
-from api.errors import conflict, problem_responses
+from api.errors import problem_responses
 from api.paging import After, Limit, Page, page
 from api.schemas import Event, Run, RunRequest, State
 from graphdb import jobs
-from workers import flows
 from workers.runtime import Service
 
 router = APIRouter(prefix="/v1", tags=["runs"])
@@ -48,22 +47,13 @@ def get_run(service: ServiceDep, run_id: str) -> Run:
 @router.post("/runs/{run_id}/cancel", responses=problem_responses(404, 409))
 def cancel_run(service: ServiceDep, run_id: str) -> Run:
     """Stop the run; a run that has ended can't be stopped."""
-    run = views.run(service, run_id)
-    job = flows.cancel(service, run_id)
-    if job is None:
-        raise conflict("run_has_ended", f"The run has {run.state} already.", "Start another, or retry this one.")
-    return views.run_of(job)
+    return views.run_of(lifecycle.cancelled(service, "run", run_id, views.run(service, run_id).state))
 
 
 @router.post("/runs/{run_id}/retry", status_code=202, responses=problem_responses(404, 409))
 def retry_run(service: ServiceDep, run_id: str, response: Response) -> Run:
     """Take up a failed or cancelled run again, from the last clip and stage that were stored."""
-    run = views.run(service, run_id)
-    job = flows.retry(service, run_id)
-    if job is None:
-        raise conflict(
-            "run_not_ended_badly", f"The run is {run.state}.", "Only a failed or cancelled run can be retried."
-        )
+    job = lifecycle.retried(service, "run", run_id, views.run(service, run_id).state)
     response.headers["Location"] = f"/v1/runs/{run_id}"
     return views.run_of(job)
 
@@ -71,11 +61,7 @@ def retry_run(service: ServiceDep, run_id: str, response: Response) -> Run:
 @router.delete("/runs/{run_id}", status_code=204, responses=problem_responses(404, 409))
 def delete_run(service: ServiceDep, run_id: str) -> None:
     """Delete the run, its graph and its files; one that is at work, or of which a data set is being made, has to wait."""
-    run = views.run(service, run_id)
-    if not flows.delete_job(service, run_id):
-        if run.state in jobs.FINAL:
-            raise conflict("run_in_use", "A data set is being made of the run.", "Wait until it is made, or cancel it.")
-        raise conflict("run_at_work", "The run is at work.", f"Cancel it first: POST /v1/runs/{run_id}/cancel.")
+    lifecycle.delete(service, "run", run_id, views.run(service, run_id).state)
 
 
 @router.get("/runs/{run_id}/events", response_model=Page[Event], responses=problem_responses(404, 422))

@@ -171,7 +171,7 @@ def test_a_data_set_is_cancelled_retried_and_deleted(api: httpx.Client, driver: 
     jobs.finish(driver, held[0], "succeeded", result={})
     path = f"/v1/qra-datasets/{api.post('/v1/qra-datasets', json={'runs': [run_id], 'steps': {'1': 3}}).json()['id']}"
     problem(api.post(f"{path}/retry"), 409, "dataset_not_ended_badly")
-    problem(api.delete(path), 409, "dataset_in_use")
+    problem(api.delete(path), 409, "dataset_at_work")
     problem(api.delete(f"/v1/runs/{run_id}"), 409, "run_in_use")
     assert api.post(f"{path}/cancel").json()["state"] == "cancelled"
     problem(api.post(f"{path}/cancel"), 409, "dataset_has_ended")
