@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
-from graphdb import graphs
+from graphdb import graphs, jobs
 from graphdb.graphs import StoredClip
 from graphdb.jobs import Job, Lease, LeaseLost
 from model import prompts
@@ -56,6 +56,9 @@ def induce_video(service: Service, lease: Lease, job: Job, lost: threading.Event
             crash_point(f"induce:{clip.index}")
             traced = Recorder(llm)
             graph, rejects = induce_clip(_with_images(service.storage, run_id, clip), traced.llm, options)
+            jobs.heartbeat(
+                service.driver, lease, service.settings.lease_seconds
+            )  # a trace has no transaction to prove it in
             _keep(service.storage, run_id, f"clip-{clip.index}", traced, rejects)
             crash_point(f"commit:{clip.index}")
             graphs.save_graph(service.driver, run_id, video_id, graph, clip=clip.index, lease=lease)
@@ -66,6 +69,7 @@ def induce_video(service: Service, lease: Lease, job: Job, lost: threading.Event
     parts = [whole.in_clip(clip.index) for clip in stored]
     clips = [_with_images(service.storage, run_id, clip) for clip in stored]
     edges, rejects = bridge(clips, parts, traced.llm, options)
+    jobs.heartbeat(service.driver, lease, service.settings.lease_seconds)
     _keep(service.storage, run_id, "bridge", traced, rejects)
     crash_point("bridge-commit")
     graphs.save_bridges(service.driver, run_id, video_id, edges, lease=lease)
