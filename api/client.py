@@ -4,6 +4,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -70,6 +71,7 @@ class Client:
         token = token or _token()
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._http = httpx.Client(base_url=self.url, headers=headers, timeout=httpx.Timeout(60, connect=5))
+        self._answered = False  # a service that never did is told at once
 
     def __enter__(self) -> Self:
         return self
@@ -90,7 +92,8 @@ class Client:
         """Send a video as a multipart form; `sent` hears of every block's size in bytes."""
         with file.open("rb") as stream:
             form = {"file": (file.name, _Counted(stream, sent), "video/mp4")}
-            reply: dict[str, Any] = self._call("POST", "/v1/videos", files=form, params=params)
+            patient = httpx.Timeout(60, connect=5, read=600)  # a storage far away may take a while for the whole of it
+            reply: dict[str, Any] = self._call("POST", "/v1/videos", files=form, params=params, timeout=patient)
         return reply
 
     def send_file(self, file: Path) -> dict[str, Any]:
@@ -175,36 +178,47 @@ class Client:
     def _call(self, method: str, path: str, **kwargs: Any) -> Any:
         """One request, made again while the service says that its database is away and when to come back.
 
-        A file that was read once is not sent again, and what is deleted already would seem never to have been.
+        A question is put again, too, where the line broke or a proxy answered for a service that is being started again. A file
+        that was read once is not sent again, and what is deleted already would seem never to have been.
         """
         deadline = time.monotonic() + _PATIENCE
-        repeatable = method != "DELETE" and "files" not in kwargs
         while True:
-            with self._reached():
+            try:
                 reply = self._http.request(method, path, **kwargs)
-            away = reply.status_code == 503 and "retry-after" in reply.headers
-            if not (away and repeatable) or time.monotonic() > deadline:
+            except httpx.TransportError as e:
+                if method != "GET" or not self._answered or time.monotonic() > deadline:
+                    raise self._unreached(e) from e
+                time.sleep(1)
+                continue
+            self._answered = True
+            wait = _wait(method, reply) if "files" not in kwargs else None
+            if wait is None or time.monotonic() > deadline:
                 break
-            time.sleep(float(reply.headers["retry-after"]))
+            time.sleep(wait)
         _check(reply)
         return reply.json() if reply.content else None
 
-    def _reached(self) -> "_Reached":
-        return _Reached(self.url)
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        """Turns a connection that can't be made, or that broke, into what to do about it."""
+        try:
+            yield
+        except httpx.TransportError as e:
+            raise self._unreached(e) from e
+
+    def _unreached(self, error: httpx.TransportError) -> "ServiceError":
+        if isinstance(error, httpx.ReadTimeout | httpx.WriteTimeout):
+            detail = f"The API at {self.url} was reached, but took too long ({type(error).__name__})."
+            return ServiceError(detail, "Send it again: what has come already is not stored twice.")
+        remedy = "Start it with 'stsg up', or set STSG_API_URL to where it runs."
+        return ServiceError(f"The API doesn't answer at {self.url} ({error}).", remedy)
 
 
-@dataclass
-class _Reached:
-    """Turns a connection that can't be made into what to do about it."""
-
-    url: str
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None) -> None:
-        if isinstance(exc, httpx.TransportError):
-            remedy = "Start it with 'stsg up', or set STSG_API_URL to where it runs."
-            raise ServiceError(f"The API doesn't answer at {self.url} ({exc}).", remedy) from exc
+def _wait(method: str, reply: httpx.Response) -> float | None:
+    """How many seconds to wait before a request is made again; None where it is not."""
+    if reply.status_code == 503 and "retry-after" in reply.headers and method != "DELETE":
+        return float(reply.headers["retry-after"])
+    return 1.0 if reply.status_code in (502, 504) and method == "GET" else None
 
 
 class _Counted:

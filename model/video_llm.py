@@ -14,6 +14,14 @@ class VideoLLMError(Exception):
     """The backend could not reply now (out of memory, server gone); the same requests may be tried again."""
 
 
+class ClosedError(VideoLLMError):
+    """The backend wants no request for so many `seconds`, as a server with a quota says."""
+
+    def __init__(self, detail: str, seconds: float) -> None:
+        super().__init__(detail)
+        self.seconds = seconds
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One prompt about some frames.

@@ -19,7 +19,7 @@ from graphdb.jobs import Job, Lease, LeaseLost
 from graphdb.qra import QraReport, make_qra
 from model.media import MediaError, VideoInfo
 from model.rationale.mix import from_json
-from model.video_llm import VideoLLMError
+from model.video_llm import ClosedError, VideoLLMError
 from trainer.evaluation.catalogue import BENCHMARKS
 from workers import evaluation, induction, models, training
 from workers.polish import polish_dataset
@@ -168,7 +168,7 @@ def work(service: Service, id: str, owner: str, stages: Sequence[str]) -> None:
     if taken is None:
         return
     lease, job = taken
-    with _held(service, lease) as lost:
+    with service.at_work(), _held(service, lease) as lost:
         try:
             if job["attempts"] > service.settings.max_attempts:
                 detail = (
@@ -194,6 +194,11 @@ def _trouble(service: Service, lease: Lease, job: Job, error: Exception) -> None
         elif isinstance(error, FileNotFoundError):
             detail = f"A file of the job is gone from the storage: {error}."
             _fail(service, lease, "file_gone", detail, "Send the video again, then retry.")
+        elif isinstance(error, ClosedError):  # it says when to come back, so this was no attempt
+            told = {"detail": str(error)[:500], "retry_in": error.seconds}
+            jobs.log_event(service.driver, job["id"], "trouble", told)
+            until, before = time.time() + error.seconds, job["attempts"] - 1
+            jobs.release(service.driver, lease, not_before=until, dispatched_at=0.0, attempts=before)
         elif job["attempts"] >= service.settings.max_attempts:
             code = "model_unavailable" if isinstance(error, VideoLLMError) else "internal"
             _fail(service, lease, code, f"{type(error).__name__}: {error}"[:500], "Mend the cause, then retry the job.")

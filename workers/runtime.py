@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Timer
 
 from graphdb import schema
 from graphdb.connection import PATIENCE, connect
@@ -33,6 +34,7 @@ class Service:
     storage: Storage
     wake: Wake
     backlog: Backlog
+    _idle: Timer | None = None
     _open: tuple[tuple[str, str], VideoLLM] | None = None  # a model, under its name and its identity when it was loaded
 
     def model(self, name: str) -> VideoLLM:
@@ -43,6 +45,18 @@ class Service:
             self.let_go()  # before the other one is loaded: both may not fit
             self._open = (wanted, open_model(spec))
         return self._open[1]
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """The open model is kept while the block runs, and for `model_idle_seconds` more."""
+        if self._idle:
+            self._idle.cancel()
+        try:
+            yield
+        finally:
+            self._idle = Timer(self.settings.model_idle_seconds, self.let_go)
+            self._idle.daemon = True
+            self._idle.start()
 
     def let_go(self) -> None:
         """Forget the Video-LLM that is open, and give its memory back, as to a training on the same GPU."""

@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     upload_idle_seconds: float = Field(30, gt=0, description="An upload that sends nothing for so long is closed.")
     lease_seconds: float = Field(15, gt=0, description="A worker silent for so long has lost its job.")
     reconcile_seconds: float = Field(3, gt=0)
+    model_idle_seconds: float = Field(60, gt=0, description="A Video-LLM that was not used for so long is let go.")
     max_attempts: int = Field(3, ge=1, description="A job that dies so often is given up.")
 
     training_silence_seconds: float = Field(300, gt=0, description="A training silent for so long is started again.")

@@ -36,7 +36,7 @@ def rehearse(service: Service, lease: Lease, job: Job, _lost: threading.Event) -
     service.let_go()
     try:
         prepare(service, job, folder)
-        command = processes.command(folder, job["params"]["spec"].get("processes", 1), dry_run=True)
+        command = processes.command(folder, dry_run=True)  # one process, which sees one GPU, tells it of all
         done = subprocess.run(
             command,
             capture_output=True,

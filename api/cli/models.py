@@ -65,6 +65,7 @@ def check(
     height: Annotated[int, typer.Option(min=1, help="Of your videos' frames, in pixels.")] = 720,
     measure: Annotated[bool, typer.Option(help="Load the model and time the prompts of a clip.")] = True,
     clips: Annotated[int, typer.Option(min=1, help="Of the video that is estimated.")] = 10,
+    clip_seconds: Annotated[float, typer.Option(min=0.5, help="How long one of its clips is.")] = 10,
     hour: Annotated[float, typer.Option(min=0, help="What an hour of this device costs.")] = 0,
     million_in: Annotated[float, typer.Option(min=0, help="What a million tokens sent to a server cost.")] = 0,
     million_out: Annotated[float, typer.Option(min=0, help="What a million tokens of its replies cost.")] = 0,
@@ -83,7 +84,9 @@ def check(
         from trainer.conformance.fit import fit, told
 
         try:
-            found = fit(settings().model_specs().get(model, model), (width, height), measure=measure)
+            found = fit(
+                settings().model_specs().get(model, model), (width, height), seconds=clip_seconds, measure=measure
+            )
         except (SpecError, VideoLLMError) as e:
             raise ServiceError(str(e), "") from e
     rates, video = Rates(hour, million_in, million_out), found.work.video(clips)

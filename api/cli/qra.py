@@ -44,6 +44,8 @@ def create(
         mix: dict[str, Any] = {"steps": step_counts(steps)}
         weighed = (("families", "--family", families), ("forms", "--form", forms), ("edges", "--edge", edges))
         mix |= {key: _weights(given, option) for key, option, given in weighed if given}
+        if (blind or drop_blind) and not polish:
+            raise typer.BadParameter("which model is asked? Name it with --polish", param_hint="--blind")
         if polish:
             mix["polish"] = {"model": polish, "blind": blind, "drop_blind": drop_blind}
         dataset = make(client, runs, mix, seed, name)

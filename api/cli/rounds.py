@@ -119,8 +119,19 @@ def _induced(client: Client, files: list[Path], model: str, seed: int, *, quiet:
     """The runs that gave graphs; one that did not is told and left out, as long as any did."""
     params: dict[str, Any] = {"process": "true", "model": model, "seed": str(seed)}
     with show.RunProgress(quiet) as bars:
-        bar = bars.add("graphs", len(files))
-        sent = {run["id"]: run for run in (client.upload(file, **params)["run"] for file in files)}
+        sending, sent = bars.add("videos", len(files)), dict[str, dict[str, Any]]()
+        for file in files:
+            try:
+                run = client.upload(file, **params)["run"]
+                sent[run["id"]] = run
+            except ServiceError as e:
+                if not e.status:
+                    raise
+                show.err.print(f"{file.name} is left out: {e.detail}", markup=False)
+            bars.advance(sending, 1)
+        if not sent:
+            raise ServiceError("None of the videos was taken.", "Name others.")
+        bar = bars.add("graphs", len(sent))
         for id, run in sent.items():
             if run["state"] in ("failed", "cancelled"):
                 client.post(f"/v1/runs/{id}/retry")

@@ -55,11 +55,11 @@ def start(
         "max_steps": max_steps,
         "batch": batch,
         "learning_rate": learning_rate,
-        "lora": {"rank": lora, "alpha": 2 * lora} if lora else None,
         "frames": frames,
         "save_every": save_every,
     }
-    step = {k: v for k, v in step.items() if v is not None} | settings_of(settings)
+    ranked = [f"lora.rank={lora}", f"lora.alpha={2 * lora}"] if lora else []
+    step = {k: v for k, v in step.items() if v is not None} | settings_of([*ranked, *settings])
     with show.failures(), Client() as client:
         body: dict[str, Any] = {"model": model, "training_file": id_of_rows(client, data)}
         body |= {"suffix": suffix, "seed": seed}
@@ -90,6 +90,8 @@ def settings_of(given: list[str]) -> dict[str, Any]:
         place = found
         for name in outer:
             place = place.setdefault(name, {})
+            if not isinstance(place, dict):
+                raise typer.BadParameter(f"{path} is part of {name}, which has a value already", param_hint="--set")
         try:
             place[last] = json.loads(text)
         except ValueError:

@@ -9,6 +9,8 @@ from rich.markup import escape
 from api.cli import show
 from api.client import Client, ServiceError
 
+_BARS = 20  # runs that get a bar each; of more, one counts them
+
 
 def ingest(
     files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="Videos to send.")],
@@ -23,17 +25,24 @@ def ingest(
     Exit code 1 when a file is refused or, with --watch, a run doesn't succeed.
     """
     results: list[dict[str, Any]] = []
-    with Client() as client:
-        results.extend(_send(client, file, model, seed, quiet=as_json) for file in files)
-        if watch:
-            _follow(client, results, quiet=as_json)
+    try:
+        with Client() as client:
+            for file in files:
+                results.append(_send(client, file, model, seed, quiet=as_json))  # noqa: PERF401 # kept if the next one fails
+            if watch:
+                _follow(client, results, quiet=as_json)
+    finally:  # what was sent is told, however it ends
+        _tell(results, as_json=as_json)
+    if any(r["state"] in ("refused", "failed", "cancelled") for r in results):
+        raise typer.Exit(1)
+
+
+def _tell(results: list[dict[str, Any]], *, as_json: bool) -> None:
     if as_json:
         show.as_json(results)
     else:
         rows = [(r["file"], r.get("video_id", "-"), r.get("run_id", "-"), r["state"]) for r in results]
         show.table("", ("file", "video", "run", "state"), rows)
-    if any(r["state"] in ("refused", "failed", "cancelled") for r in results):
-        raise typer.Exit(1)
 
 
 def _send(client: Client, file: Path, model: str, seed: int, *, quiet: bool) -> dict[str, Any]:
@@ -53,8 +62,14 @@ def _send(client: Client, file: Path, model: str, seed: int, *, quiet: bool) -> 
 
 
 def _follow(client: Client, results: list[dict[str, Any]], *, quiet: bool) -> None:
+    followed = [r for r in results if "run_id" in r]
     with show.failures(), show.RunProgress(quiet) as bars:
-        followed = [r for r in results if "run_id" in r]
+        if len(followed) > _BARS:
+            whole = bars.add("graphs", len(followed))
+            for result in followed:
+                result["state"] = client.until_final(f"/v1/runs/{result['run_id']}")["state"]
+                bars.advance(whole, 1)
+            return
         lines = [bars.add(Path(r["file"]).name) for r in followed]
         for result, bar in zip(followed, lines, strict=True):
             run = client.wait(result["run_id"], lambda event, bar=bar: bars.seen(bar, event))  # type: ignore[misc]
@@ -66,12 +81,18 @@ def runs(
     state: Annotated[str, typer.Option(help="Only runs in this state.")] = "",
     video: Annotated[str, typer.Option(help="Only runs of this video.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20,
+    retry: Annotated[bool, typer.Option("--retry", help="Take up those again that failed or were cancelled.")] = False,
     as_json: show.AsJson = False,
 ) -> None:
     """List runs, newest first."""
     wanted = {k: v for k, v in (("state", state), ("video_id", video)) if v}
     with show.failures(), Client() as client:
         found = [run for run, _ in zip(client.pages("/v1/runs", **wanted), range(limit), strict=False)]
+        if retry:
+            again = [run["state"] in ("failed", "cancelled") for run in found]
+            found = [
+                client.post(f"/v1/runs/{r['id']}/retry") if due else r for r, due in zip(found, again, strict=True)
+            ]
     if as_json:
         show.as_json(found)
         return

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from model.video_llm import VideoLLMError
+from model.video_llm import ClosedError, VideoLLMError
 
 _TRIES = 5
 _AGAIN = (408, 409, 425, 429, 500, 502, 503, 504)
@@ -42,6 +42,7 @@ class ChatCompletions:
         """
         trouble = ""
         for attempt in range(_TRIES):
+            self._check_open()
             _sleep(self._closed_until - time.monotonic())
             wait = 0.5 * 2**attempt
             try:
@@ -56,15 +57,20 @@ class ChatCompletions:
                 trouble = f"status {reply.status_code} {reply.text[:200]}".rstrip()
                 if (told := _told_wait(reply)) is not None:
                     self._close(told)
-                    wait = 0.0
+                    wait = max(0.0, wait - told)
             if attempt < _TRIES - 1:
                 _sleep(wait)
         raise VideoLLMError(f"{self.name} can't be reached ({trouble}). Is the server up, and its address right?")
 
     def _close(self, seconds: float) -> None:
-        if seconds > _LONGEST_WAIT:
-            raise VideoLLMError(f"{self.name} wants no request for {seconds:.0f} s. Go on then, or raise its limit.")
         self._closed_until = max(self._closed_until, time.monotonic() + seconds)
+        self._check_open()
+
+    def _check_open(self) -> None:
+        """Raises where the server wants no request for longer than one waits for it."""
+        if (left := self._closed_until - time.monotonic()) > _LONGEST_WAIT:
+            detail = f"{self.name} wants no request for {left:.0f} s. Go on then, or raise its limit."
+            raise ClosedError(detail, left)
 
     def _read(self, reply: httpx.Response) -> dict[str, Any]:
         try:

@@ -13,7 +13,9 @@ from threading import Thread
 import httpx
 import pytest
 from neo4j import Driver
+from typer import BadParameter
 
+from api.cli.train import settings_of
 from api.client import Client, ServiceError
 from graphdb import jobs
 from tests.api.conftest import Server
@@ -63,6 +65,44 @@ def test_models_that_can_not_be_read_are_told_before_anything_starts(given: str,
 def test_a_weight_that_is_none_is_refused_by_the_name_of_its_option() -> None:
     done = stsg("qra", "create", "run_x", "--family", "order")
     assert done.returncode == 2 and "--family" in done.stderr and "NAME=WEIGHT" in done.stderr
+
+
+def test_what_would_do_nothing_is_refused() -> None:
+    done = stsg("qra", "create", "run_x", "--blind", "2", "--drop-blind")
+    assert done.returncode == 2 and "--polish" in done.stderr
+    assert settings_of(["lora.rank=64", "lora.dropout=0"]) == {"lora": {"rank": 64, "dropout": 0}}
+    with pytest.raises(BadParameter, match="has a value already"):
+        settings_of(["lora=16", "lora.dropout=0"])
+
+
+def test_runs_that_ended_badly_are_all_taken_up_again(server: Server, driver: Driver, run_id: str) -> None:
+    params = {"model": "tiny", "options": {}, "seed": 0}
+    jobs.create(driver, "Run", run_id, video_id=run_id, model="tiny", seed=0, params=params, stage="split")
+    jobs.cancel(driver, run_id)
+    done = stsg("runs", "--video", run_id, "--retry", "--json", STSG_API_URL=server.url)
+    assert [(run["id"], run["state"]) for run in json.loads(done.stdout)] == [(run_id, "queued")]
+
+
+def test_a_line_that_breaks_while_one_waits_is_taken_up_again() -> None:
+    asked: list[str] = []
+
+    class Flaky(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:  # the name that http.server calls
+            asked.append(self.path)
+            if len(asked) == 2:
+                self.close_connection = True  # without a word
+                return
+            self.send_response(502 if len(asked) == 3 else 200)
+            self.end_headers()
+            self.wfile.write(json.dumps({"state": "succeeded" if len(asked) > 3 else "running"}).encode())
+
+    with (
+        ThreadingHTTPServer(("127.0.0.1", 0), Flaky) as server,
+        Client(f"http://127.0.0.1:{server.server_port}") as client,
+    ):
+        Thread(target=server.serve_forever, daemon=True).start()
+        assert client.until_final("/v1/runs/x")["state"] == "succeeded" and len(asked) == 4
+        server.shutdown()
 
 
 def test_a_data_set_that_is_not_made_is_told_in_words(server: Server, driver: Driver, run_id: str) -> None:

@@ -24,7 +24,7 @@ from model import prompts
 from model.backends import open_video_llm
 from model.backends.openai_server import OpenAIVideoLLM
 from model.replies import read_predicate_object
-from model.video_llm import VideoLLMError
+from model.video_llm import ClosedError, VideoLLMError
 from tests.model.test_backends import REQUESTS, A, B
 from trainer.conformance.checkpoints import FAMILIES
 from trainer.conformance.family import build
@@ -212,11 +212,15 @@ def test_a_busy_server_is_asked_again_when_it_says(monkeypatch: pytest.MonkeyPat
     first = [(429, {"retry-after": "-1"}, b""), (503, {}, b""), (429, {"retry-after": date}, b"slow down")]
     with Server(lambda n, _: first[n - 1] if n <= len(first) else said("at last")) as server:
         assert OpenAIVideoLLM(server.url, "m").answer(REQUESTS[:1])[0].text == "at last"
-    assert waits[0] == 1.0 and 18 < waits[1] < 20 and len(waits) == 2
+    assert waits[:2] == [0.5, 1.0] and 18 < waits[2] < 20 and len(waits) == 3
     far = (429, {"retry-after": "3600"}, b"")
-    with Server(lambda *_: far) as server, pytest.raises(VideoLLMError, match="no request for 3600 s"):
-        OpenAIVideoLLM(server.url, "m").answer(REQUESTS[:1])
-    assert len(server.bodies) == 1
+    with Server(lambda *_: far) as server:
+        llm = OpenAIVideoLLM(server.url, "m")
+        for _ in range(2):
+            with pytest.raises(ClosedError, match="no request for 3600 s") as told:
+                llm.answer(REQUESTS[:1])
+            assert 3590 < told.value.seconds <= 3600
+    assert len(server.bodies) == 1, "nor is it asked meanwhile"
 
 
 def test_a_limit_told_to_one_request_holds_for_all() -> None:

@@ -68,7 +68,13 @@ def test_what_a_model_needs_is_known_before_it_is_loaded(tmp_path: Path) -> None
     assert found.parameters == sum(p.numel() for p in llm._network.parameters())
     assert found.fits and found.settings == "float32, sdpa attention, not quantised"
     assert found.work.clip.tokens_in and found.work.clip.seconds is None and found.work.pair.prompts
-    assert found.tokens_per_frame and found.tokens_per_clip and found.tokens_per_frame < found.tokens_per_clip
+    assert found.tokens_per_frame and found.tokens_at_most and found.tokens_per_frame < found.tokens_at_most
+    assert fit(f"hf:{tmp_path}", (3000, 3000), measure=False) == fit(f"hf:{tmp_path}", (512, 512), measure=False)
+    longer = fit(f"hf:{tmp_path}", seconds=30, measure=False).work
+    assert (
+        longer.clip.tokens_in or 0
+    ) > 2 * found.work.clip.tokens_in and longer.pair.prompts == found.work.pair.prompts
+    assert (longer.pair.tokens_in or 0) > (found.work.pair.tokens_in or 0)
     with pytest.raises(SpecError, match=r"config\.json"):
         fit(f"hf:{tmp_path}/nowhere")
 

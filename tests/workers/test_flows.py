@@ -1,6 +1,8 @@
 """Runs and data sets, worked off without a broker: what is stored, what a second time changes, what failures leave."""
 
+import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from graphdb import graphs, jobs
 from graphdb.jobs import BeingDeleted
 from model.media import probe
 from model.stsg import SceneGraph
-from model.video_llm import Reply, Request, VideoLLM, VideoLLMError
+from model.video_llm import ClosedError, Reply, Request, VideoLLM, VideoLLMError
 from tests.api import media
 from trainer.world.files import Rendered, render_with_truth
 from trainer.world.oracle import Oracle
@@ -154,6 +156,21 @@ def test_a_model_that_is_gone_fails_the_run_with_what_to_do(desk: Desk, rendered
     job = jobs.get(desk.service.driver, run["id"])
     assert job and job["state"] == "failed"
     assert job["error"]["code"] == "model_unavailable" and "retry" in job["error"]["remedy"]
+
+
+def test_a_model_that_says_when_to_come_back_is_waited_for(desk: Desk, rendered: Rendered, tmp_path: Path) -> None:
+    class Closed(Oracle):
+        def answer(self, requests: Sequence[Request]) -> list[Reply]:
+            raise ClosedError("No request for an hour.", 3600)
+
+    desk.put("other", Closed(tmp_path))
+    run, _ = flows.start_run(desk.service, desk.add(rendered, tmp_path), "other", {}, 3)
+    for _ in range(5):
+        desk.work()
+        desk.messages = [run["id"]]
+    job = jobs.get(desk.service.driver, run["id"])
+    assert job and job["state"] == "queued" and 3000 < job["not_before"] - time.time() <= 3600 and job["attempts"] < 2
+    jobs.cancel(desk.service.driver, run["id"])
 
 
 def test_a_video_whose_middle_is_damaged_fails_its_run_and_leaves_nothing_of_it(desk: Desk, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import os
 import shutil
 import uuid
 from pathlib import Path
+from time import monotonic, sleep
 
 import pytest
 from neo4j import Driver
@@ -103,3 +104,17 @@ def test_a_worker_loads_a_checkpoint_anew_once_it_is_another(desk: Service, fold
     (folder / "gone.json").rename(folder / "config.json")
     second = desk.model("mine")
     assert second.prompt_set == "standard" and desk.model("mine") is second
+
+
+def test_a_model_that_is_idle_is_let_go(desk: Service) -> None:
+    desk.settings = desk.settings.model_copy(update={"model_idle_seconds": 0.2})
+    with desk.at_work():
+        first = desk.model("mine")
+        sleep(0.3)
+        assert desk.model("mine") is first
+    with desk.at_work():  # again before it was idle for long
+        assert desk.model("mine") is first
+    deadline = monotonic() + 10
+    while desk._open and monotonic() < deadline:
+        sleep(0.05)
+    assert desk._open is None and desk.model("mine") is not first

@@ -222,7 +222,10 @@ def test_rows_are_uploaded_and_rehearsed_on_a_tuned_model(place: Place, calm: di
     rows = b"".join(place.client.blocks(f"/v1/qra-datasets/{place.dataset}/export"))
     file = place.openai.files.create(file=("rows.jsonl", rows), purpose="fine-tune")
     assert place.openai.files.content(file.id).read() == rows
-    method = {"type": "step", "step": {"max_steps": 2, "batch": 2}}
+    method = {
+        "type": "step",
+        "step": {"max_steps": 2, "batch": 2, "processes": 2},
+    }  # of which one tells what each takes
     body = {"model": calm["fine_tuned_model"], "training_file": file.id, "method": method}
     told: dict[str, Any] = {"status": "queued"}
     while told["status"] in ("queued", "running"):

@@ -10,9 +10,11 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
@@ -21,15 +23,15 @@ from model.backends import SpecError, open_video_llm
 from model.backends.hf import load_ways, trusts
 from model.backends.hf_prompts import Prompter
 from model.induction.pipeline import InductionOptions, bridge, induce_clip
-from model.induction.splitting import split
-from model.stsg import Keyframe
+from model.induction.splitting import SplittingOptions, split
+from model.stsg import Clip, Keyframe, keyframe_id
 from model.video_llm import NO_ADVICE, Reply, Request, VideoLLM
 from trainer.conformance.cost import Rates, Share, Work
 from trainer.world.files import render_with_truth
 from trainer.world.oracle import Oracle
 
 _SPARE = 0.9  # of a device's memory can be planned for
-_FRAMES = 8  # of a long clip
+_FRAMES = 2 * SplittingOptions().max_keyframes  # of the longest prompt: two long clips are compared
 _SEED = 0  # of a video whose first clip has three things, its second two
 
 
@@ -46,8 +48,8 @@ class Fit:
     memory_bytes: int | None  # of the device
     context: int | None  # tokens that a prompt may have
     tokens_per_frame: int | None
-    tokens_per_clip: int | None  # eight frames, as the checkpoint wants several frames
-    batch: int | None  # prompts about such a clip that fit beside the weights
+    tokens_at_most: int | None  # of the frames of the longest prompt, as the checkpoint wants several frames
+    batch: int | None  # such prompts that fit beside the weights
     work: Work
 
     @property
@@ -55,7 +57,7 @@ class Fit:
         """Whether the weights and one long prompt fit into memory and context."""
         if self.batch is None:
             return True
-        return self.batch > 0 and (self.tokens_per_clip or 0) < (self.context or 1)
+        return self.batch > 0 and (self.context is None or (self.tokens_at_most or 0) < self.context)
 
 
 class _Counted:
@@ -71,32 +73,49 @@ class _Counted:
         return self._llm.answer(requests)
 
 
-def fit(spec: str, side: tuple[int, int] = (1280, 720), *, measure: bool = True) -> Fit:
-    """What the model of a spec needs for frames of some width and height in pixels.
+def fit(spec: str, side: tuple[int, int] = (1280, 720), *, seconds: float = 10.0, measure: bool = True) -> Fit:
+    """What the model of a spec needs for videos of some width and height in pixels, whose clips last so many seconds.
 
     Raises:
         SpecError: the spec names no model that can be opened.
         VideoLLMError: the server of the spec does not answer.
     """
+    side = _shown(side)
     needs = _Needs(spec.removeprefix("hf:")) if spec.startswith("hf:") else None
-    llm = open_video_llm(spec) if measure and (needs is None or needs.batch(side) > 0) else None
+    llm = _opened(spec) if measure and (needs is None or needs.batch(side) > 0) else None
     known = needs or llm
     prompt_set, advice = (known.prompt_set, known.advice) if known else ("standard", NO_ADVICE)
     with tempfile.TemporaryDirectory() as name:
-        parts = _calls(Path(name), prompt_set, InductionOptions.from_dict(advice))
+        parts = _calls(Path(name), prompt_set, InductionOptions.from_dict(advice), side, seconds)
     if llm is not None:
         first = next(request for calls in parts for call in calls for request in call if request.frames)
         llm.answer([replace(first, max_new_tokens=2)])  # what a device does but once is left out
     work = Work(*(_share(calls, llm, needs.prompter if needs else None) for calls in parts))
     unknown = dict.fromkeys(("network", "device", "settings", "parameters", "weight_bytes", "memory_bytes", "context"))
-    unknown |= dict.fromkeys(("tokens_per_frame", "tokens_per_clip", "batch"))
+    unknown |= dict.fromkeys(("tokens_per_frame", "tokens_at_most", "batch"))
     return Fit(spec, work=work, **(unknown | (needs.told(side) if needs else {})))
 
 
-def _calls(folder: Path, prompt_set: str, options: InductionOptions) -> tuple[list[list[Request]], list[list[Request]]]:
+def _shown(side: tuple[int, int]) -> tuple[int, int]:
+    """The width and height in which frames are shown: large ones are made smaller."""
+    scale = min(1.0, SplittingOptions().max_side / max(side))
+    return max(1, round(side[0] * scale)), max(1, round(side[1] * scale))
+
+
+def _opened(spec: str) -> VideoLLM:
+    try:
+        return open_video_llm(spec)
+    except torch.OutOfMemoryError as e:
+        raise SpecError(f"{spec} does not fit beside what holds the device's memory now: {e}") from e
+
+
+def _calls(
+    folder: Path, prompt_set: str, options: InductionOptions, side: tuple[int, int], seconds: float
+) -> tuple[list[list[Request]], list[list[Request]]]:
     """The calls for a clip with three things and its event, and those for the references between two clips."""
-    rendered = render_with_truth(_SEED, folder, clips=2)
-    one, two = split(rendered.video, rendered.video_id, options.splitting_options, seed=0)
+    rendered, how = render_with_truth(_SEED, folder, clips=2), options.splitting_options
+    count = min(max(ceil(seconds / how.keyframe_every), how.min_keyframes), how.max_keyframes)
+    one, two = (_filmed(c, side, count) for c in split(rendered.video, rendered.video_id, how, seed=0))
     oracle = Oracle(folder, prompt_set)
     alone = _Counted(oracle)
     graph, _ = induce_clip(one, alone, options)
@@ -105,6 +124,14 @@ def _calls(folder: Path, prompt_set: str, options: InductionOptions) -> tuple[li
     other, _ = induce_clip(two, oracle, options)
     bridge([one, two], [graph, other], between, options)
     return alone.calls, [call for call in between.calls if call[0].step != "bridging_2_event"]
+
+
+def _filmed(clip: Clip, side: tuple[int, int], count: int) -> Clip:
+    """A clip as one of so many keyframes of such a size."""
+    image = cv2.resize(clip.keyframes[0].image, side)
+    times = [clip.t_start + (at + 0.5) / count * (clip.t_end - clip.t_start) for at in range(count)]
+    video = clip.keyframes[0].video_id
+    return replace(clip, keyframes=tuple(Keyframe(keyframe_id(video, t), t, image) for t in times))
 
 
 def _share(calls: Sequence[Sequence[Request]], llm: VideoLLM | None, prompter: Prompter | None) -> Share:
@@ -131,12 +158,18 @@ class _Needs:
             raise SpecError(f"{source} can't be read: {e} Name a folder with config.json and safetensors.") from e
         ways = load_ways(source, self.config.model_type)
         self.prompt_set, self.advice = ways.prompts, ways.advice
-        processor = AutoProcessor.from_pretrained(source, trust_remote_code=trusted)
-        self.prompter = Prompter(processor, ways, torch.float32)
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.bytes = 2 if self.device == "cuda" else 4
-        with torch.device("meta"):
-            network: Any = AutoModelForImageTextToText.from_config(self.config, trust_remote_code=trusted)
+        try:
+            processor = AutoProcessor.from_pretrained(source, trust_remote_code=trusted)
+            self.prompter = Prompter(processor, ways, torch.float32)
+            with torch.device("meta"):
+                network: Any = AutoModelForImageTextToText.from_config(self.config, trust_remote_code=trusted)
+        except (AttributeError, ImportError, KeyError, OSError, ValueError) as e:
+            detail = f"{source} can't be used as a Video-LLM: {e}"
+            raise SpecError(
+                f"{detail} Name a checkpoint that takes pictures, and install what its processor needs."
+            ) from e
         self.network = type(network).__name__
         self.attention = network.config.get_text_config()._attn_implementation
         self.parameters = sum(p.numel() for p in network.parameters())
@@ -155,7 +188,7 @@ class _Needs:
             "memory_bytes": self.memory,
             "context": getattr(self.config.get_text_config(), "max_position_embeddings", None),
             "tokens_per_frame": self._tokens(side, 1),
-            "tokens_per_clip": self._tokens(side, _FRAMES),
+            "tokens_at_most": self._tokens(side, _FRAMES),
             "batch": self.batch(side),
         }
 
@@ -173,7 +206,7 @@ class _Needs:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
     def batch(self, side: tuple[int, int]) -> int:
-        """How many prompts about a long clip the memory beside the weights can hold: keys and values of every token."""
+        """How many of the longest prompts the memory beside the weights can hold: keys and values of every token."""
         text = self.config.get_text_config()
         heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
         width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
@@ -194,7 +227,7 @@ def told(found: Fit, clips: int, rates: Rates) -> str:
         lines += [
             f"  {found.parameters / 1e6:,.1f} M parameters, {weights:,.2f} of {memory:,.0f} GiB on {found.device}",
             f"  {found.settings}",
-            f"  {found.tokens_per_frame} tokens for a frame, {found.tokens_per_clip} for {_FRAMES}; context {found.context}",
+            f"  {found.tokens_per_frame} tokens for a frame, {found.tokens_at_most} for {_FRAMES}; context {found.context}",
             f"  {found.batch:,} prompts of that length fit at once" if found.fits else "  does not fit this device",
         ]
     video = found.work.video(clips)

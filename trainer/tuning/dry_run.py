@@ -3,6 +3,7 @@
 import resource
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +19,20 @@ from trainer.tuning.stop import Stop
 
 _LOOKED_AT = 64  # samples
 _OPTIMIZER_BYTES = 8  # AdamW's two moments for each trained number
+_EXCHANGE_BYTES = 4  # its gradient once more, in what several processes exchange
 
 
 def estimate(folder: Path) -> dict[str, Any]:
     """Samples, tokens a sample, steps, parameters, memory and seconds; nothing in the folder changes.
 
+    One process tells what each of several would take: its part of a batch, and memory for the gradients that they exchange.
+
     Raises:
         TuningError: whatever would stop the training at its start.
     """
-    spec = read_spec(folder)
-    trainer = build_trainer(spec, folder, None, Journal(folder, first=False), Stop(folder))
+    spec = read_spec(folder, alone=True)
+    part = replace(spec, processes=1, batch=spec.batch // spec.processes)
+    trainer = build_trainer(part, folder, None, Journal(folder, first=False), Stop(folder))
     samples = trainer.samples
     looked_at = samples[:: max(1, len(samples) // _LOOKED_AT)][:_LOOKED_AT]
     encoded = [trainer.encoder.encode(s) for s in looked_at]
@@ -46,7 +51,7 @@ def estimate(folder: Path) -> dict[str, Any]:
         "steps": steps,
         "parameters": sum(p.numel() for p in trainer.tuned.trained.parameters()),
         "parameters_trained": trained,
-        "memory_bytes": _peak() + trained * _OPTIMIZER_BYTES,
+        "memory_bytes": _peak() + trained * (_OPTIMIZER_BYTES + (_EXCHANGE_BYTES if spec.processes > 1 else 0)),
         "device": trainer.args.device.type,
         "seconds_per_step": seconds,
         "seconds": seconds * steps,

@@ -70,8 +70,8 @@ def _train(folder: Path, journal: Journal, stop: Stop) -> None:
     finish(trainer, folder)
 
 
-def read_spec(folder: Path) -> TuningSpec:
-    """The spec in the folder.
+def read_spec(folder: Path, *, alone: bool = False) -> TuningSpec:
+    """The spec in the folder; with `alone`, this process need not be one of those that it wants.
 
     Raises:
         TuningError: there is none, it is wrong, or it wants other processes than there are.
@@ -83,7 +83,7 @@ def read_spec(folder: Path) -> TuningSpec:
         raise TuningError("bad_spec", "spec.json", detail, "Write the spec as one JSON object.") from e
     spec = TuningSpec.from_dict(given)
     present = int(os.environ.get("WORLD_SIZE", "1"))
-    if present != spec.processes:
+    if present != spec.processes and not alone:
         detail = f"The spec wants {spec.processes} processes, and there are {present}."
         remedy = f"Start with `accelerate launch --num_processes {spec.processes} -m trainer.tuning FOLDER`."
         raise TuningError("invalid_value", "processes", detail, remedy)
