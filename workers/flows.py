@@ -272,7 +272,7 @@ def _make_dataset(service: Service, lease: Lease, job: Job, lost: threading.Even
             if lost.is_set():
                 raise LeaseLost(job["id"])
             if done % 500 == 0:
-                jobs.update(service.driver, lease, done=done, total=sum(mix.steps.values()), attempts=1)
+                jobs.update(service.driver, lease, done=done, total=sum(mix.steps.values()))
             yield sample.to_row()
 
     draft = "polish" in params
