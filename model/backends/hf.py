@@ -62,10 +62,17 @@ class HuggingFaceVideoLLM:
     """A checkpoint of any AutoModelForImageTextToText class."""
 
     def __init__(
-        self, source: str, *, batch: int = 64, share: bool | None = None, worth_sharing: int = _WORTH_SHARING
+        self,
+        source: str,
+        *,
+        batch: int = 64,
+        share: bool | None = None,
+        worth_sharing: int = _WORTH_SHARING,
+        exact: bool = False,
     ) -> None:
+        """Load the checkpoint: on a GPU in bfloat16, unless it has to be `exact`, and in 32 bits elsewhere."""
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        dtype = torch.bfloat16 if device == "cuda" else torch.float32
+        dtype = torch.bfloat16 if device == "cuda" and not exact else torch.float32
         trusted = trusts(source)
         network = AutoModelForImageTextToText.from_pretrained(
             source, dtype=dtype, device_map=device, use_safetensors=True, trust_remote_code=trusted

@@ -14,6 +14,7 @@ from typing import TypeVar
 from model import prompts
 from model.induction.parsing import Parsed
 from model.induction.rejects import Reading, Rejects
+from model.rationale.english import be, finite, is_plural
 from model.replies import read_yes_no
 from model.stsg import Attribute, Keyframe, ObjectNode, Relation
 from model.video_llm import Reply, Request, VideoLLM
@@ -102,8 +103,11 @@ def _attribution(parsed: Parsed, o: ObjectNode, a: Attribute) -> Fact:
 def _relating(parsed: Parsed, r: Relation) -> Fact:
     subject, object = parsed.graph.object(r.subject).name, parsed.graph.object(r.object).name
     narrative = f"{subject}: {parsed.relations.get(r.subject, '')}"
-    said = f"{r.predicate} the {object}"
-    return Fact(parsed.keyframe, f"the {subject} is {said}", f"the {subject} is not {said}", narrative)
+    many = is_plural(subject)
+    said = f"{finite(r.predicate, many)} the {object}"
+    statement, after = f"the {subject} {said}", said.removeprefix(f"{be(many)} ")
+    twin = f"it is not true that {statement}" if after == said else f"the {subject} {be(many)} not {after}"
+    return Fact(parsed.keyframe, statement, twin, narrative)
 
 
 def article(name: str) -> str:
@@ -172,6 +176,8 @@ def _sight_verdict(requests: Sequence[Request], replies: Sequence[Reply], readin
     else:
         said, denied = reading.one(request, reply, read_yes_no), reading.one(requests[1], twin, read_yes_no)
         holds, confidence = said is True and denied is False, 1.0
+        if said is None or denied is None:  # counted already, as what can't be read
+            return Verdict(holds=False, confidence=1.0, evidence=evidence)
     if not holds:
         reading.refuse(request.step, "not_seen", reply, request.values["statement"])
     return Verdict(holds, round(confidence, 4), evidence)

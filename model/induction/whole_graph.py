@@ -5,9 +5,12 @@ from dataclasses import replace
 from model import prompts
 from model.induction.parsing import Parsed, span
 from model.induction.rejects import Reading, Rejects
-from model.replies import MAX_ITEMS, MAX_NAME, UnreadableReply, read_sentence
+from model.rationale.english import progressive
+from model.replies import MAX_ITEMS, UnreadableReply, field, read_sentence
 from model.stsg import Attribute, Clip, ObjectNode, Relation, SceneGraph
 from model.video_llm import Reply, VideoLLM
+
+_Row = tuple[str, list[str]]  # what kind of line it is, and its fields
 
 
 def parse_clip_at_once(clip: Clip, llm: VideoLLM) -> tuple[list[Parsed], Rejects]:
@@ -24,25 +27,27 @@ def parse_clip_at_once(clip: Clip, llm: VideoLLM) -> tuple[list[Parsed], Rejects
     return parsed, reading.rejects
 
 
-def read_rows(reply: str) -> list[tuple[str, list[str]]]:
+def read_rows(reply: str) -> list[_Row]:
     """Lines such as `object: name | category | mark | kind` as (kind of line, fields)."""
     rows = []
     for line in reply[:65_536].splitlines()[: 16 * MAX_ITEMS]:
         head, colon, tail = line.strip(" -*\t").partition(":")
-        fields = [" ".join(f.lower().split()) for f in tail.split("|")]
-        short = all(len(f) <= MAX_NAME for f in fields)
-        if colon and short and (head.lower(), len(fields)) in (("object", 4), ("attribute", 3), ("relation", 3)):
+        fields = [field(f) for f in tail.split("|")]
+        if colon and (head.lower(), len(fields)) in (("object", 4), ("attribute", 3), ("relation", 3)):
             rows.append((head.lower(), fields))
     if not rows:
         raise UnreadableReply("no_graph")
     return rows
 
 
-def _graph(clip: Clip, k: int, rows: list[tuple[str, list[str]]], reply: Reply, reading: Reading) -> SceneGraph:
+def _graph(clip: Clip, k: int, rows: list[_Row], reply: Reply, reading: Reading) -> SceneGraph:
     start, end = span(clip, k)
     frame, evidence = clip.keyframes[k].id, tuple(e for e in (reply.exchange,) if e)
     nodes: dict[str, ObjectNode] = {}
-    for _, (name, category, mark, kind) in (row for row in rows if row[0] == "object"):
+    whole, broken = _parted(rows)
+    for fields in broken:
+        reading.refuse("whole_graph", "empty_field", reply, " | ".join(fields))
+    for _, (name, category, mark, kind) in (row for row in whole if row[0] == "object"):
         id = f"c{clip.index}/k{k}/{category}/{sum(o.category == category for o in nodes.values()) + 1}"
         node = ObjectNode(
             id,
@@ -57,14 +62,21 @@ def _graph(clip: Clip, k: int, rows: list[tuple[str, list[str]]], reply: Reply, 
         )
         nodes.setdefault(name, node)
     relations = []
-    for what, fields in rows:
+    for what, fields in whole:
         if what == "attribute" and fields[0] in nodes:
             node = nodes[fields[0]]
             attributes = {*node.attributes, Attribute(fields[1], fields[2], evidence)}
             nodes[fields[0]] = replace(node, attributes=tuple(sorted(attributes)))
         elif what == "relation" and fields[0] in nodes and fields[2] in nodes and fields[0] != fields[2]:
             ids = nodes[fields[0]].id, nodes[fields[2]].id
-            relations.append(Relation(ids[0], fields[1], ids[1], clip.index, start, end, (frame,), evidence=evidence))
+            predicate = progressive(fields[1])
+            relations.append(Relation(ids[0], predicate, ids[1], clip.index, start, end, (frame,), evidence=evidence))
         elif what != "object":
             reading.refuse("whole_graph", "unknown_object", reply, " | ".join(fields))
     return SceneGraph(tuple(nodes.values()), tuple(dict.fromkeys(relations)))
+
+
+def _parted(rows: list[_Row]) -> tuple[list[_Row], list[list[str]]]:
+    """The rows that say all that they must, and the fields of the others: only an object's mark and kind may be empty."""
+    broken = [fields for what, fields in rows if not all(fields[:2] if what == "object" else fields)]
+    return [row for row in rows if row[1] not in broken], broken

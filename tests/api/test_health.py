@@ -12,11 +12,25 @@ def test_readiness_names_what_is_away(api: httpx.Client) -> None:
     assert checks["neo4j"] == "ok" and checks["broker"] != "ok" and checks["worker"] != "ok"
 
 
-def test_metrics_count_requests_by_route_and_jobs_by_state(api: httpx.Client, video_id: str) -> None:
+def test_metrics_count_requests_by_route_jobs_by_state_and_bytes(
+    api: httpx.Client, video_id: str, good_bytes: bytes
+) -> None:
+    before = metrics(api)
     api.get(f"/v1/videos/{video_id}")
-    text = api.get("/metrics").text
-    assert 'stsg_http_requests_total{method="GET",route="/v1/videos/{video_id}",status="200"}' in text
-    assert "stsg_upload_bytes_total" in text and video_id not in text
+    assert api.post("/v1/videos", content=good_bytes, headers={"Content-Type": "video/mp4"}).status_code == 200
+    body = {"options": {"duration_in_seconds": 61.0}}  # so that no other test has asked for the same
+    run = api.post(f"/v1/videos/{video_id}/runs", json=body).json()["id"]
+    after = metrics(api)
+    route = 'stsg_http_requests_total{method="GET",route="/v1/videos/{video_id}",status="200"}'
+    more = {route: 1.0, "stsg_upload_bytes_total": len(good_bytes), 'stsg_jobs{kind="Run",state="queued"}': 1.0}
+    assert {name: after[name] - before.get(name, 0.0) for name in more} == more
+    assert not any(video_id in name for name in after)
+    api.post(f"/v1/runs/{run}/cancel")
+
+
+def metrics(api: httpx.Client) -> dict[str, float]:
+    lines = [line for line in api.get("/metrics").text.splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
 
 def test_the_browser_may_ask_first_and_load_from_anywhere(api: httpx.Client) -> None:

@@ -3,11 +3,14 @@
 import os
 import signal
 import stat
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
+import psutil
 import pytest
 from neo4j import Driver, GraphDatabase
 from neo4j.exceptions import AuthError, Neo4jError
@@ -130,3 +133,14 @@ def test_a_server_of_another_at_the_same_port_is_not_taken_for_ones_own(neo4j: L
     assert neo4j.ready(neo4j.pid) and not late.ready(os.getpid())
     with pytest.raises(StartError, match=r"Address already in use|BindException"):
         late.start()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent is gone")
+def test_a_scratch_server_ends_with_the_process_that_was_killed() -> None:
+    code = "from graphdb.scratch import scratch_database\nwith scratch_database(): print('up', flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as owner:
+        assert owner.stdout is not None and owner.stdout.readline() == b"up\n"
+        (server,) = psutil.Process(owner.pid).children()
+        owner.kill()
+    psutil.wait_procs([server], timeout=10)
+    assert not server.is_running() or server.status() == psutil.STATUS_ZOMBIE

@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,16 +28,21 @@ def test_a_study_goes_from_videos_to_a_table_and_is_not_done_twice(tmp_path: Pat
         found = study.result(cell)
         assert len(found["answers"]["world direct 6"]["right"]) == 6
         assert found["data"]["samples"] == samples and found["training"]["steps"] == steps
-    assert study.result(step.base)["data"]["f1"]["objects"] == 1 >= study.result(step)["data"]["f1"]["events"]
-    for file in (tmp_path / "work" / "cells").glob("*/*.jsonl"):
-        rows = [json.loads(line) for line in file.open()]
-        assert all((file.parent / name).is_file() for row in rows for name in row.get("frames", ()))
-        if file.name == "mixture.jsonl":  # of every prompt that an induction has, some about no frame
-            assert len(rows) == round(plans.REHEARSAL * (20 if len(rows) > 4 else 12))
-            assert all(row["answer"] and row["instruction"] == "" for row in rows)
+    perfect, induced = (study.result(cell)["data"]["f1"] for cell in (step.base, step))
+    assert set(perfect.values()) == {1.0} and 0 <= min(induced.values()) < 1
+    for cell, rows in ((step.base, 20), (step, 12)):
+        folder = tmp_path / "work" / "cells" / study.key(cell)
+        asked, rehearsed = (read(folder / f"{name}.jsonl") for name in ("train", "mixture"))
+        assert all((folder / name).is_file() for row in asked + rehearsed for name in row.get("frames", ()))
+        assert len(asked) == rows and len(rehearsed) == round(plans.REHEARSAL * rows)
+        assert all(row["answer"] and row["instruction"] == "" for row in rehearsed)
     lines = list(markdown(plan, study.result, "stsg study"))
     assert any(line.startswith("| STEP |") for line in lines)
     shutil.rmtree(tmp_path / "work")  # what is measured needs nothing but its results
     study.run(plan, told.append)
     assert told[-1] == "0 models to measure"
     assert list(markdown(plan, study.result, "stsg study")) == lines
+
+
+def read(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text().splitlines()]

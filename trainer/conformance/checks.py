@@ -1,4 +1,7 @@
-"""What the service needs of a Video-LLM class, tried one by one on a checkpoint of it; what fails says why."""
+"""What the service needs of a Video-LLM class, tried one by one on a checkpoint of it; what fails says why.
+
+All in 32 bits, also on a GPU, so that two ways to one reply differ by a mistake only and not by rounding.
+"""
 
 import json
 import shutil
@@ -111,6 +114,10 @@ def check_folder(folder: Path) -> dict[str, str]:
     return results
 
 
+def _ours(folder: Path, **how: Any) -> HuggingFaceVideoLLM:
+    return HuggingFaceVideoLLM(str(folder), exact=True, **how)
+
+
 def _texts(llm: HuggingFaceVideoLLM, requests: Sequence[Request]) -> list[str]:
     return [reply.text for reply in llm.answer(requests)]
 
@@ -120,7 +127,9 @@ class _Stock:
 
     def __init__(self, folder: Path) -> None:
         self.processor = AutoProcessor.from_pretrained(folder)
-        self.network = AutoModelForImageTextToText.from_pretrained(folder).eval()
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        load = AutoModelForImageTextToText.from_pretrained
+        self.network = load(folder, dtype=torch.float32, device_map=device).eval()
         ways = folder / "stsg.json"
         as_video = ways.exists() and json.loads(ways.read_text()).get("frames") == "video"
         self._video = as_video and hasattr(self.processor, "video_processor")
@@ -138,7 +147,7 @@ class _Stock:
             given = {"videos": [frames], "video_metadata": [told], "do_sample_frames": False}
         elif frames:
             given = {"images": [frames]}
-        return self.processor(text=[text], return_tensors="pt", **given)
+        return self.processor(text=[text], return_tensors="pt", **given).to(self.network.device)
 
     @torch.inference_mode()
     def reply(self, request: Request) -> str:
@@ -157,7 +166,7 @@ def _as_generate(folder: Path, requests: Sequence[Request], frames: str = "image
     ways = folder / "stsg.json"
     ways.unlink(missing_ok=True)
     ways.write_text(json.dumps({"frames": frames}))
-    stock, llm = _Stock(folder), HuggingFaceVideoLLM(str(folder), share=False, batch=1)
+    stock, llm = _Stock(folder), _ours(folder, share=False, batch=1)
     said, expected = _texts(llm, requests), [stock.reply(r) for r in requests]
     if said != expected:
         raise _FailedError(f"says {said} where `generate` says {expected}")
@@ -173,15 +182,15 @@ def _video(folder: Path) -> str | None:
 
 def _batched(folder: Path) -> None:
     requests = (*_SINGLE, *_SEVERAL)
-    alone, together = (_texts(HuggingFaceVideoLLM(str(folder), share=False, batch=n), requests) for n in (1, 16))
+    alone, together = (_texts(_ours(folder, share=False, batch=n), requests) for n in (1, 16))
     if alone != together:
         raise _FailedError(f"says {together} in a batch and {alone} one by one")
 
 
 def _shared(folder: Path) -> str | None:
     requests = (*_SINGLE[:2], _YES_NO, *_SEVERAL)
-    plain = HuggingFaceVideoLLM(str(folder), share=False).answer(requests)
-    sharing = HuggingFaceVideoLLM(str(folder), worth_sharing=1)
+    plain = _ours(folder, share=False).answer(requests)
+    sharing = _ours(folder, worth_sharing=1)
     shared = sharing.answer(requests)
     if [r.text for r in plain] != [r.text for r in shared]:
         raise _FailedError("says something else with a shared visual prefix")
@@ -190,7 +199,7 @@ def _shared(folder: Path) -> str | None:
 
 def _scored(folder: Path) -> None:
     expected = _Stock(folder).scores(_YES_NO)
-    reply = HuggingFaceVideoLLM(str(folder)).answer([_YES_NO])[0]
+    reply = _ours(folder).answer([_YES_NO])[0]
     if not np.allclose(reply.scores, expected, atol=0.02):
         raise _FailedError(f"scores {reply.scores} where its logits say {expected}")
 
@@ -198,12 +207,12 @@ def _scored(folder: Path) -> None:
 def _saved_again(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as again:
         copied = Path(again)
-        llm = HuggingFaceVideoLLM(str(folder))
+        llm = _ours(folder)
         _Stock(folder).network.save_pretrained(copied)
         AutoProcessor.from_pretrained(folder).save_pretrained(copied)
         shutil.copy(folder / "stsg.json", copied)
         requests = (*_SINGLE, *_SEVERAL)
-        if _texts(llm, requests) != _texts(HuggingFaceVideoLLM(again), requests):
+        if _texts(llm, requests) != _texts(_ours(copied), requests):
             raise _FailedError("says something else after it was saved and loaded")
 
 

@@ -40,7 +40,7 @@ def step_fault(checkpoint: Path, asked: Request, lora: Lora | None) -> str | Non
             trainer.train()
             finish(trainer, folder)
         after = _scores(trainer, asked)
-        loaded = HuggingFaceVideoLLM(str(folder / "model")).answer([asked])[0].scores
+        loaded = HuggingFaceVideoLLM(str(folder / "model"), exact=True).answer([asked])[0].scores
         told = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     if not all(step[part] > 0 for step in told if "loss" in step for part in ("loss_answer", "loss_rationale")):
         return f"a part of the loss is nothing: {told}"

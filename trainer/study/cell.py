@@ -19,6 +19,7 @@ from trainer.evaluation.benchmark import Benchmark, Item, chosen, shown
 from trainer.evaluation.catalogue import BENCHMARKS
 from trainer.evaluation.run import evaluate, verdict
 from trainer.study.plan import Ask
+from trainer.tuning.stop import end_with_the_parent
 
 
 def main(folder: Path) -> int:
@@ -104,4 +105,5 @@ def _write_bytes(file: Path, content: bytes) -> None:
 
 
 if __name__ == "__main__":
+    end_with_the_parent()
     sys.exit(main(Path(sys.argv[1])))

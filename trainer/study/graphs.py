@@ -25,6 +25,7 @@ from model.rationale.mix import apportion
 from model.stsg import Attribute, Clip, Keyframe, ObjectNode, SceneGraph
 from model.video_llm import VideoLLM
 from trainer.tiny.lessons import clip_lessons, image_lessons, text_lessons
+from trainer.tuning.stop import end_with_the_parent
 from trainer.world.oracle import Oracle
 from trainer.world.render import frame, render_video
 from trainer.world.scene import ACTIONS, COLORS, RELATIONS, SHAPES, SIZES, Scene
@@ -216,4 +217,5 @@ def picture_name(keyframe: str) -> str:
 
 
 if __name__ == "__main__":
+    end_with_the_parent()
     sys.exit(main(Path(sys.argv[1])))

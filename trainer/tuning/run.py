@@ -1,10 +1,7 @@
 """The process of a training: `python -m trainer.tuning FOLDER`. Heavy things load after signals are heard."""
 
-import ctypes
 import json
 import os
-import signal
-import sys
 import traceback
 from pathlib import Path
 from typing import Any
@@ -12,16 +9,14 @@ from typing import Any
 from trainer.tuning import checkpoints
 from trainer.tuning.journal import Journal
 from trainer.tuning.spec import TuningError, TuningSpec
-from trainer.tuning.stop import Stop, Stopped
-
-_PR_SET_PDEATHSIG = 1  # of Linux's prctl
+from trainer.tuning.stop import Stop, Stopped, end_with_the_parent
 
 
 def run(folder: Path) -> int:
     """Train what the folder asks for, or go on with it; the exit code is 1 when it failed."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     if "TORCHELASTIC_RUN_ID" in os.environ:
-        _end_with_the_launcher()
+        end_with_the_parent()
     first = os.environ.get("RANK", "0") == "0"
     result = folder / "result.json"
     if _state(result) == "succeeded":
@@ -43,12 +38,6 @@ def run(folder: Path) -> int:
         told |= {"state": "failed", "error": _unforeseen(e)}
     _tell(journal, told)
     return 1 if told["state"] == "failed" else 0
-
-
-def _end_with_the_launcher() -> None:
-    """Have the kernel end this process when what started several of them is gone: no one would know that they run."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _train(folder: Path, journal: Journal, stop: Stop) -> None:
