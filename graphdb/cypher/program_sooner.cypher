@@ -6,6 +6,7 @@ UNWIND $rows AS row
 CALL (row) {
   UNWIND [row.of, row.to] AS id
   MATCH (here:Object {id: id})-[:REFERENCE|MOTION*0..]-(e:Object)
+  WITH DISTINCT row, here, e
   WITH row, here, min(e.clip) AS earliest, -max(e.clip) AS latest
   WITH here, CASE row.end WHEN 'first' THEN earliest ELSE latest END AS place
   WITH collect({here: here, place: place}) AS both

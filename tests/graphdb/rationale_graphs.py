@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import combinations
 from random import Random
 
 import numpy as np
@@ -62,6 +63,16 @@ SMALL = SceneGraph(
         Event(2, "men stand about", 4.0, 6.0),
     ),
 )
+
+
+def tracked(clips: int) -> SceneGraph:
+    """A sofa that all of so many clips show, each joined to each other as bridging does, and a cup in the last."""
+    sofas = [_node(f"c{n}/sofa", "sofa", "") for n in range(clips)]
+    return SceneGraph(
+        objects=(*sofas, _node(f"c{clips - 1}/cup", "cup", "")),
+        references=tuple(Reference(a.id, b.id) for a, b in combinations(sofas, 2)),
+        events=tuple(Event(n, f"part {n}", 2.0 * n, 2.0 * n + 2.0) for n in range(clips)),
+    )
 
 
 def scene_with_times(seed: int) -> Scene:
