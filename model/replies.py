@@ -17,6 +17,12 @@ MAX_NAME = 160  # characters: a database indexes names
 _MAX_WORDS = 12  # of a name, predicate or value; longer ones are sentences, not names
 _ITEM = re.compile(r"^\s*(?:[-*•–]|\d{1,3}[.)])\s+")  # what begins an item of a list
 _REFUSALS = ("i'm sorry", "i am sorry", "sorry,", "i cannot", "i can't", "i am unable", "i'm unable", "as an ai")
+_VERBS = {
+    "is": "",
+    "are": "",
+    "has": "with",
+    "have": "with",
+}  # at the head of a mark, and what stands for them in a name
 _NOTHING = frozenset({"", "none", "null", "n/a", "nothing", "unknown", "na"})
 
 
@@ -38,16 +44,17 @@ def read_sentence(reply: str) -> str:
 
 
 def read_objects(reply: str) -> list[str]:
-    """Distinct object names: `[circle, square]`, with or without words around it, or a plain list."""
-    text = _clean(reply)
-    inner = _between(text, "[", "]")
-    if inner is None:
-        head, colon, tail = text.partition(":")
-        inner = tail if colon and len(head.split()) <= 6 else text
-    if len(inner) == len(text) and "," not in inner and "\n" not in inner and len(inner.split()) > 3:
+    """Distinct object names: `[circle, square]`, with or without words around it, or a plain list, also one a line."""
+    text = _clean(reply, keep_lines=True)
+    groups = re.findall(r"\[([^\[\]]*)\]", text)
+    head, colon, tail = text.partition(":")
+    headed = bool(colon) and len(head.split()) <= 6
+    inner = ",".join(groups) if groups else tail if headed else text
+    parts = [_ITEM.sub("", part) for part in re.split(r"[,\n;]", inner)]
+    if not groups and not headed and "," not in inner and any(len(part.split()) > 3 for part in parts):
         raise UnreadableReply("no_list")
-    names = [_name(part) for part in re.split(r"[,\n;]", inner)]
-    return _distinct(name for name in names if name)
+    names = [_name(part) for part in parts]
+    return _distinct(name for name in names if name not in _NOTHING)
 
 
 def read_instances(reply: str, category: str) -> list[str]:
@@ -79,8 +86,10 @@ def _mark(text: str, category: str) -> str:
     mark = _plain(text)
     if mark in _NOTHING or re.fullmatch(rf"{re.escape(category.lower())}\s*\d*", mark):
         return ""
-    words = mark.split()
-    return " ".join(words[:_MAX_WORDS])[:MAX_NAME]
+    first, *rest = mark.split()
+    if rest and first in _VERBS:  # a clause, which is to follow a noun
+        first, *rest = [word for word in (_VERBS[first], *rest) if word]
+    return " ".join([first, *rest][:_MAX_WORDS])[:MAX_NAME]
 
 
 def read_kind(reply: str) -> Kind:
@@ -224,12 +233,6 @@ def _loops(text: str) -> bool:
     if len(words) > 60:
         return len(set(words)) < len(words) / 15
     return len(text) > 2000 and len({text[i : i + 8] for i in range(0, len(text) - 8, 8)}) < len(text) / 120
-
-
-def _between(text: str, opening: str, closing: str) -> str | None:
-    start = text.find(opening)
-    end = text.find(closing, start + 1)
-    return text[start + 1 : end] if 0 <= start < end else None
 
 
 def _name(text: str) -> str:

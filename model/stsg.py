@@ -85,7 +85,7 @@ def object_name(category: str, mark: str) -> str:
     words = mark.split()
     if not words:
         return category
-    if category in words:
+    if f" {category} " in f" {mark} ":
         return mark
     leads = len(words) <= 2 and not words[0].endswith("ing") and words[0] not in _PREPOSITIONS
     return f"{mark} {category}" if leads else f"{category} {mark}"

@@ -150,12 +150,13 @@ def _actions(
     phrases = [reading.one(request, reply, read_action) for request, reply in told]
     known = [n for n, phrase in enumerate(phrases) if phrase is not None and phrase not in _STILL]
     split = {n: (phrases[n] or "", "") for n in known}
+    evidence = [[first.exchange, reply.exchange] for first, (_, reply) in zip(replies, told, strict=True)]
     if prompts.has(llm.prompt_set, "merging_2_3_predicate"):
         asked = [prompts.ask(llm.prompt_set, "merging_2_3_predicate", action=phrases[n] or "") for n in known]
         for n, request, reply in zip(known, asked, llm.answer(asked), strict=True):
             split[n] = reading.one(request, reply, read_predicate_object) or split[n]
+            evidence[n].append(reply.exchange)
     split = {n: (progressive(predicate), target) for n, (predicate, target) in split.items()}
-    evidence = [(first.exchange, reply.exchange) for first, (_, reply) in zip(replies, told, strict=True)]
     return {
         (pairs[n][0].id, pairs[n][1].id): _Action(*split[n], tuple(dict.fromkeys(e for e in evidence[n] if e)))
         for n in known

@@ -93,7 +93,9 @@ def _instances(clip: Clip, llm: VideoLLM, reading: Reading, narratives: dict[int
     """Objects named in the narratives, and the instances of each (Step-1, Inputs 2 and 3)."""
     keys = sorted(narratives)
     requests = [prompts.ask(llm.prompt_set, "parsing_1_2_objects", narrative=narratives[k][0]) for k in keys]
-    named = reading.all(requests, llm.answer(requests), read_objects)
+    listed = llm.answer(requests)
+    named = reading.all(requests, listed, read_objects)
+    lists = dict(zip(keys, (reply.exchange for reply in listed), strict=True))
     pairs = [(k, category) for k, names in zip(keys, named, strict=True) for category in names or ()]
     requests = [
         prompts.ask(
@@ -108,7 +110,7 @@ def _instances(clip: Clip, llm: VideoLLM, reading: Reading, narratives: dict[int
     found: list[_Found] = []
     for (k, category), request, reply in zip(pairs, requests, llm.answer(requests), strict=True):
         marks = reading.one(request, reply, lambda text, c=category: read_instances(text, c))  # type: ignore[misc]
-        evidence = (narratives[k][1], reply.exchange)
+        evidence = (narratives[k][1], lists[k], reply.exchange)
         for ordinal, mark in enumerate(marks or (), 1):
             instance = _Found(k, category, mark, ordinal, tuple(e for e in evidence if e))
             if all((f.keyframe, f.name) != (k, instance.name) for f in found):
@@ -163,10 +165,9 @@ def _attributes(
     ]
     told = _narrate(llm, reading, requests, "parsing_2_2_attribute_list", [f.name for f in found])
     named, texts = [], {}
-    for node, (text, request, reply) in zip(nodes, told, strict=True):
+    for node, (text, request, reply, evidence) in zip(nodes, told, strict=True):
         texts[node.id] = text
         read = reading.one(request, reply, read_attributes) if text else None
-        evidence = tuple(e for e in (reply.exchange,) if e)
         attributes = tuple(replace(a, evidence=evidence) for a in read or ())
         named.append(replace(node, attributes=attributes))
     return named, texts
@@ -191,22 +192,23 @@ def _relations(
     told = _narrate(llm, reading, requests, "parsing_3_2_triplets", [found[i].name for i in asked])
     relations: list[Relation] = []
     texts = {}
-    for i, (text, request, reply) in zip(asked, told, strict=True):
+    for i, (text, request, reply, evidence) in zip(asked, told, strict=True):
         texts[nodes[i].id] = text
         triplets = reading.one(request, reply, read_triplets) if text else None
         for subject, predicate, object in triplets or ():
             target = linked(object, others[i])
-            if linked(subject, [nodes[i]]) is None:
+            if linked(subject, [nodes[i]]) is None or any(o.name == subject for o in others[i]):
                 reading.refuse(request.step, "subject_is_another", reply, f"<{subject}, {predicate}, {object}>")
             elif target is None:
                 reading.refuse(request.step, "unknown_object", reply, f"<{subject}, {predicate}, {object}>")
             else:
-                relations.append(_relation(clip, nodes[i], progressive(predicate), target, reply))
+                relations.append(_relation(clip, nodes[i], progressive(predicate), target, evidence))
     return list({(r.subject, r.predicate, r.object): r for r in relations}.values()), texts
 
 
-def _relation(clip: Clip, subject: ObjectNode, predicate: str, target: ObjectNode, reply: Reply) -> Relation:
-    evidence = tuple(e for e in (reply.exchange,) if e)
+def _relation(
+    clip: Clip, subject: ObjectNode, predicate: str, target: ObjectNode, evidence: tuple[str, ...]
+) -> Relation:
     return Relation(
         subject.id,
         predicate,
@@ -221,28 +223,37 @@ def _relation(clip: Clip, subject: ObjectNode, predicate: str, target: ObjectNod
 
 def _narrate(
     llm: VideoLLM, reading: Reading, requests: Sequence[Request], extraction: str, names: Sequence[str]
-) -> list[tuple[str, Request, Reply]]:
-    """A narrative for each request, and the reply to be read: the extraction's, or the narrative itself where the
-    prompt set has no such extraction."""
+) -> list[tuple[str, Request, Reply, tuple[str, ...]]]:
+    """A narrative for each request, the reply to be read, and the exchanges of both.
+
+    That is the extraction's reply, or the narrative itself where the prompt set has no such extraction.
+    """
     replies = llm.answer(requests)
     texts = [s or "" for s in reading.all(requests, replies, read_sentence)]
-    if not prompts.has(llm.prompt_set, extraction):
-        return list(zip(texts, requests, replies, strict=True))
-    told = [i for i, text in enumerate(texts) if text]
-    follow_ups = [prompts.ask(llm.prompt_set, extraction, object=names[i], narrative=texts[i]) for i in told]
-    extracted = dict(zip(told, zip(follow_ups, llm.answer(follow_ups), strict=True), strict=True))
+    read = dict(enumerate(zip(requests, replies, strict=True)))
+    if prompts.has(llm.prompt_set, extraction):
+        told = [i for i, text in enumerate(texts) if text]
+        follow_ups = [prompts.ask(llm.prompt_set, extraction, object=names[i], narrative=texts[i]) for i in told]
+        read |= zip(told, zip(follow_ups, llm.answer(follow_ups), strict=True), strict=True)
     return [
-        (text, *extracted.get(i, (request, reply)))
-        for i, (text, request, reply) in enumerate(zip(texts, requests, replies, strict=True))
+        (text, *read[i], tuple(dict.fromkeys(e for e in (replies[i].exchange, read[i][1].exchange) if e)))
+        for i, text in enumerate(texts)
     ]
 
 
 def linked(name: str, nodes: Sequence[ObjectNode]) -> ObjectNode | None:
-    """The node that a name in a triplet means: by its whole name, else by its category where that is unambiguous."""
+    """The node that a name in a triplet means: by its whole name, else by its category where that is unambiguous.
+
+    A name that says more than the category means no node with a mark of which it says nothing: a white car is not the red car.
+    """
     for node in nodes:
         if node.name == name:
             return node
     words = set(name.split())
-    matches = [n for n in nodes if words and (n.category == name or set(n.category.split()) <= words)]
+    matches = []
+    for n in nodes:
+        category, mark = set(n.category.split()), set(n.mark.split())
+        if category <= words and (category == words or not mark or mark & words):
+            matches.append(n)
     exact = [n for n in matches if set(n.mark.split()) & words] or matches
     return exact[0] if len(exact) == 1 else None

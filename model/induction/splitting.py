@@ -1,10 +1,11 @@
 """Visual Splitting (STEP Sec. 3.1): a video becomes clips between cuts, each with a few representative keyframes.
 
 One decode pass does both. Cuts come from PySceneDetect's adaptive detector on small pictures, times from the container's
-own time stamps. Keyframe candidates are thinned as they come, so memory does not grow with the length of the video.
+own time stamps. Keyframe candidates are thinned as they come, so memory grows with the chosen keyframes alone.
 """
 
 import hashlib
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -95,22 +96,32 @@ def _opened_clips(pictures: Iterable[Frame], options: SplittingOptions) -> Itera
     cuts = _Cuts(options)
     times: list[float] = []
     current: _Open | None = None
+    whole: tuple[_Open, int, float] | None = None  # held back until the next is long enough to be one
     for frame in pictures:
         times.append(frame.t)
         current = current or _Open(frame.index, frame.t)
         cut = cuts.after(frame)
-        if cut is None and options.cuts and frame.t - current.t_start >= options.max_clip:
-            cut = frame.index
-            cuts.restart(frame.t)
+        if cut is None and options.cuts and frame.t - current.t_start >= options.max_clip + options.min_clip:
+            cut = bisect_left(times, current.t_start + options.max_clip)
+            cuts.restart(times[cut])
         current.consider(frame)
         if cut is not None and cut > current.start:
+            if whole:
+                yield whole
             late = [c for c in current.candidates if c.frame.index >= cut]
             current.candidates = [c for c in current.candidates if c.frame.index < cut]
-            yield current, cut, times[cut]
+            whole = current, cut, times[cut]
             current = _Open(cut, times[cut], candidates=late)
-    if current is not None:
-        step = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else 1 / _NOMINAL_FPS
-        yield current, len(times), times[-1] + step
+    if current is None:
+        return
+    step = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else 1 / _NOMINAL_FPS
+    end = times[-1] + step
+    if whole and end - current.t_start < options.min_clip:
+        whole[0].candidates += current.candidates
+        current = whole[0]
+    elif whole:
+        yield whole
+    yield current, len(times), end
 
 
 class _Cuts:

@@ -116,7 +116,7 @@ class ClipFacts:
 
     def called(self, name: str) -> int:
         """How many of its entities a name may mean: whoever says "man" may mean the tall man."""
-        return sum(n == name or n.endswith(f" {name}") or n.startswith(f"{name} ") for n in self.names)
+        return sum(f" {name} " in f" {n} " for n in self.names)
 
     @property
     def seconds(self) -> float:

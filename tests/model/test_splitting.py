@@ -68,6 +68,17 @@ def test_without_cuts_a_video_is_one_clip_and_a_long_clip_is_windows(joined: Pat
     assert max(c.t_end - c.t_start for c in windows) <= 2.1 and len(windows) == 3
 
 
+def test_what_is_too_short_at_the_end_is_no_clip_of_its_own(tmp_path: Path) -> None:
+    [whole] = split(REAL["bunny"], "v", SplittingOptions(cuts=False), 0)
+    [window] = split(REAL["bunny"], "v", SplittingOptions(max_clip=whole.t_end - 0.3), 0)
+    assert (window.t_end, window.frame_end) == (whole.t_end, whole.frame_end)
+    frames = [*pictures(REAL["bunny"], 50), *pictures(REAL["carphone"], 5)]
+    [flashed] = split(write(tmp_path / "flash.mp4", iter(frames)), "v", SplittingOptions(), 0)
+    assert flashed.frame_end == 55
+    check([window])
+    check([flashed])
+
+
 def test_a_single_frame_is_a_clip_of_one_keyframe(tmp_path: Path) -> None:
     path = write(tmp_path / "one.mp4", pictures(REAL["bunny"], 1))
     [clip] = split(path, "v", SplittingOptions(), 0)
