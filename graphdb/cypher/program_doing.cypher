@@ -8,7 +8,7 @@ CALL (row) {
   WHERE coalesce(row.clip, 0) <= e.clip <= coalesce(row.clip, 2147483647) AND row.category IN ['', e.category] AND NOT EXISTS { (:Object)-[:MOTION]->(e) }
     AND EXISTS {
       (e)-[:MOTION*0..]->(:Object)-[m:MOTION]->(:Object)
-      WHERE m.predicate = row.predicate AND coalesce(m.target, '') = row.target
+      WHERE m.predicate + ' ' STARTS WITH row.predicate + ' ' AND row.target IN ['', coalesce(m.target, '')]
     }
   RETURN collect(DISTINCT e.id) AS found
 }

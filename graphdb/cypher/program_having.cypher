@@ -6,7 +6,7 @@ UNWIND $rows AS row
 CALL (row) {
   MATCH (e:Object {graph_id: row.graph_id})
   WHERE coalesce(row.clip, 0) <= e.clip <= coalesce(row.clip, 2147483647) AND row.category IN ['', e.category] AND NOT EXISTS { (:Object)-[:MOTION]->(e) }
-    AND EXISTS { (e)-[:MOTION*0..]->(:Object)-[:ATTRIBUTE]->(a:Attribute) WHERE a.type = row.type AND a.value = row.value }
+    AND EXISTS { (e)-[:MOTION*0..]->(:Object)-[:ATTRIBUTE]->(a:Attribute) WHERE row.type IN ['', a.type] AND ' ' + a.value + ' ' CONTAINS ' ' + row.value + ' ' }
   RETURN collect(DISTINCT e.id) AS found
 }
 RETURN row.i AS i, found

@@ -5,7 +5,7 @@ CYPHER 25
 UNWIND $rows AS row
 CALL (row) {
   MATCH (:Object {id: row.of})-[:MOTION*0..]->(s:Object)-[r:RELATION]-(t:Object)
-  WHERE r.predicate = row.predicate AND CASE row.side WHEN 'object' THEN endNode(r) = t ELSE startNode(r) = t END
+  WHERE ' ' + r.predicate ENDS WITH ' ' + row.predicate AND CASE row.side WHEN 'object' THEN endNode(r) = t ELSE startNode(r) = t END
   WITH DISTINCT row, t
   MATCH (e:Object)-[:MOTION*0..]->(t)
   WHERE NOT EXISTS { (:Object)-[:MOTION]->(e) } AND row.category IN ['', e.category]

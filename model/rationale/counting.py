@@ -88,7 +88,7 @@ def _owners(teller: Teller, hop: Hop) -> _Set:
     type, value = english.tidy(hop.type), english.tidy(hop.value)
     clause = "" if english.is_said_of_owner(type) else f"whose {english.with_be(type)} {value} {words}".rstrip()
     question = _how_many(teller, f"are {value} {words}".rstrip(), clause)
-    op: Op = {"op": "having", "clip": clip, "type": hop.type, "value": hop.value}
+    op: Op = {"op": "having", "clip": clip, "type": english.type_said(hop.type), "value": hop.value}
     one = f"the only {english.with_attribute('object', hop.type, hop.value)}"
     return _Set(op, question, one, f"the {english.with_attribute('objects', hop.type, hop.value)}")
 

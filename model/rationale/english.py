@@ -203,6 +203,11 @@ def is_said_of_owner(type: str) -> bool:
     return type.lower() in _ADJECTIVAL
 
 
+def type_said(type: str) -> str:
+    """The type of an attribute where its words tell it, "" where they don't: "old" may be said of an age and of a condition."""
+    return "" if is_said_of_owner(type) else type
+
+
 def ask_attribute(type: str, mention: str, plural: bool) -> tuple[str, ...]:
     """The question for one attribute in several words, the last of which have a verb behind the mention.
 

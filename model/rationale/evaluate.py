@@ -76,16 +76,18 @@ class Evaluator:
         return {n.id for n in self._in_clip(op, values) if n.name == op["name"]}
 
     def _having(self, op: Op, values: Mapping[str, Element]) -> set[Element]:
-        wanted = (op["type"], op["value"])
-        return {n.id for n in self._in_clip(op, values) if wanted in self._attributes(n.id)}
+        kind, value = str(op["type"]), f" {op['value']} "
+        told = ((n.id, a) for n in self._in_clip(op, values) for a in self._attributes(n.id))
+        return {id for id, (k, v) in told if kind in ("", k) and value in f" {v} "}
 
     def _doing(self, op: Op, values: Mapping[str, Element]) -> set[Element]:
-        wanted = (op["predicate"], op["target"])
-        return {n.id for n in self._in_clip(op, values) if wanted in self._motions(n.id)}
+        predicate, target = f"{op['predicate']} ", str(op["target"])
+        told = ((n.id, m) for n in self._in_clip(op, values) for m in self._motions(n.id))
+        return {id for id, (p, t) in told if f"{p} ".startswith(predicate) and target in ("", t)}
 
     def _related_to(self, op: Op, values: Mapping[str, Element]) -> set[Element]:
         candidates = {n.id for n in self._in_clip(op, values)}
-        triples = [t for t in self._related if t[1] == op["predicate"]]
+        triples = [t for t in self._related if f" {t[1]}".endswith(f" {op['predicate']}")]
         if op["side"] == "subject":
             return {s for s, _, o in triples if o == values["of"] and s in candidates}
         return {o for s, _, o in triples if s == values["of"] and o in candidates}

@@ -11,9 +11,9 @@ graph, and plain Python in `model.rationale.evaluate`.
 | clip_event | description | clips whose event reads so |
 | clip_time | t_from, t_to (seconds) | clips that cover the range |
 | named | clip, name | entities |
-| having | clip, category, type, value | entities with the attribute |
-| doing | clip, category, predicate, target | entities with the motion |
-| related | of, side, predicate, category | entities on that side ("subject" or "object") of the relation with `of` |
+| having | clip, category, type, value | entities with an attribute whose value holds these words; of any `type` if empty |
+| doing | clip, category, predicate, target | entities whose motion starts so; on any `target` where it is empty |
+| related | of, side, predicate, category | entities on that `side` ("subject", "object") of a relation with `of` that ends so |
 | same | of, clip | entities of the clip that are `of`, through any chain of references |
 | name | of | names |
 | value | of, type | attribute values |
@@ -38,8 +38,10 @@ graph, and plain Python in `model.rationale.evaluate`.
 | choose | of, option_1, option_2, ... | what `of` holds, where it is one of the options |
 | count | of (a register filled with `all`) | how many it holds |
 
-An empty `category` takes any object; without `clip`, `named`, `having` and `doing` search the whole video, and `same` any
-other clip. A time is clearly longer than another if it is so by a fifth and by 0.3 seconds.
+What is dark red is red, what stands on a table is on it, and who runs on the grass runs: who asks for the shorter words means
+both, so these operations find both, and `settle` has no answer. An empty `category` takes any object; without `clip`,
+`named`, `having` and `doing` search the whole video, and `same` any other clip. A time is clearly longer than
+another if it is so by a fifth and by 0.3 seconds.
 """
 
 from collections.abc import Mapping

@@ -190,7 +190,13 @@ class Teller:
 def having(teller: Teller, entity: Entity, hop: Hop) -> tuple[int, str]:
     """The entity of a clip that has an attribute: its register, and the words for the clip; adds the step."""
     where, words = teller.place(entity.clip)
-    op: Op = {"op": "having", **where, "category": teller.category(entity), "type": hop.type, "value": hop.value}
+    op: Op = {
+        "op": "having",
+        **where,
+        "category": teller.category(entity),
+        "type": english.type_said(hop.type),
+        "value": hop.value,
+    }
     register = teller.op(op, entity.id)
     told = english.with_attribute(teller.noun(entity), hop.type, hop.value)
     teller.line(f"{teller.in_clip(entity.clip)}, the {told} {teller.is_named(entity)}")

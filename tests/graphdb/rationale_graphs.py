@@ -65,6 +65,30 @@ SMALL = SceneGraph(
 )
 
 
+# Things of which one word is true of several, though their facts read differently.
+ALIKE = SceneGraph(
+    objects=(
+        _node("c0/man", "man", "", "dynamic", age="old"),
+        _node("c0/man/2", "man", "", "dynamic", age="old"),
+        _node("c0/dog", "dog", "", "dynamic"),
+        _node("c0/dog/2", "dog", "", "dynamic"),
+        _node("c0/house", "house", "", condition="old"),
+        _node("c0/cup", "cup", "", color="red"),
+        _node("c0/car", "car", "", color="dark red"),
+    ),
+    relations=(
+        _relation("c0/cup", "on", "c0/house"),
+        _relation("c0/dog", "standing on", "c0/house"),
+        _relation("c0/man", "in front of", "c0/house"),
+    ),
+    motions=(
+        Motion("c0/man", "c0/man/2", "running", "", 0, 0.0, 1.0),
+        Motion("c0/dog", "c0/dog/2", "running on", "grass", 0, 0.0, 1.0),
+    ),
+    events=(Event(0, "a man runs", 0.0, 2.0),),
+)
+
+
 def tracked(clips: int) -> SceneGraph:
     """A sofa that all of so many clips show, each joined to each other as bridging does, and a cup in the last."""
     sofas = [_node(f"c{n}/sofa", "sofa", "") for n in range(clips)]

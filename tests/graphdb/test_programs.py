@@ -14,7 +14,7 @@ from model.rationale.evaluate import evaluate
 from model.rationale.mix import Mix
 from model.rationale.program import Op, Outcome, Program
 from model.rationale.qra import FAMILIES, FORMS
-from tests.graphdb.rationale_graphs import SMALL, scene_with_times, stored, tracked
+from tests.graphdb.rationale_graphs import ALIKE, SMALL, scene_with_times, stored, tracked
 from trainer.world.scene import SHAPES
 from trainer.world.truth import truth
 
@@ -95,6 +95,28 @@ def small(driver: Driver) -> Iterator[Driver]:
 )  # fmt: skip
 def test_both_interpreters_say_the_same(small: Driver, program: Program, expected: Outcome) -> None:
     assert run_program(small, "run_programs", program) == evaluate(program, SMALL) == expected
+
+
+@pytest.mark.parametrize(
+    ("op", "found"),
+    [
+        ({"op": "having", "type": "", "value": "old"}, ["c0/house", "c0/man"]),
+        ({"op": "having", "type": "age", "value": "old"}, ["c0/man"]),
+        ({"op": "having", "type": "color", "value": "red"}, ["c0/car", "c0/cup"]),
+        ({"op": "having", "type": "color", "value": "dark red"}, ["c0/car"]),
+        ({"op": "related", "of": 0, "side": "subject", "predicate": "on"}, ["c0/cup", "c0/dog"]),
+        ({"op": "related", "of": 0, "side": "subject", "predicate": "standing on"}, ["c0/dog"]),
+        ({"op": "related", "of": 0, "side": "subject", "predicate": "in"}, []),
+        ({"op": "doing", "predicate": "running", "target": ""}, ["c0/dog", "c0/man"]),
+        ({"op": "doing", "predicate": "running on", "target": "grass"}, ["c0/dog"]),
+    ],
+)
+def test_what_is_asked_in_fewer_words_is_true_of_all_that_have_them(driver: Driver, op: Op, found: list[str]) -> None:
+    house: Op = {"op": "named", "name": "house"}
+    program: Program = (house, {**op, "category": "", "all": 1}, {"op": "count", "of": 1})
+    with stored(driver, {"run_alike": ALIKE}):
+        told = run_program(driver, "run_alike", program)
+    assert told == evaluate(program, ALIKE) == Outcome(str(len(found)), listed=tuple(found))
 
 
 @pytest.mark.timeout(60)

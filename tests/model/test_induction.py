@@ -11,7 +11,6 @@ from model.induction.parsing import linked, parse_clip
 from model.induction.pipeline import InductionOptions, induce
 from model.induction.splitting import split
 from model.induction.whole_graph import parse_clip_at_once
-from model.replies import MAX_NAME
 from model.stsg import Clip, Keyframe, Motion, ObjectNode, SceneGraph
 from model.video_llm import NO_ADVICE, Reply, Request
 from trainer.world.files import Rendered, render_with_truth
