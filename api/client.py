@@ -105,13 +105,13 @@ class Client:
 
     def pages(self, path: str, **params: Any) -> Iterator[dict[str, Any]]:
         """All the items of a list, page after page."""
-        after: dict[str, Any] = {}
+        after: dict[str, Any] = {"limit": 100}
         while True:
-            page = self.get(path, **params, **after)
+            page = self.get(path, **after | params)
             yield from page["data"]
             if not page["has_more"]:
                 return
-            after = {"after": page["last_id"]}
+            after["after"] = page["last_id"]
 
     def lines(self, path: str) -> Iterator[dict[str, Any]]:
         """The rows of a JSONL export, as they come."""

@@ -82,6 +82,12 @@ def get(driver: Driver, id: str) -> Job | None:
     return _unpacked(rows[0]["job"]) if rows else None
 
 
+def get_many(driver: Driver, ids: Sequence[str]) -> dict[str, Job]:
+    """The jobs of these ids that there are, by id."""
+    rows = read(driver, cypher("job_many"), ids=list(ids))
+    return {row["job"]["id"]: _unpacked(row["job"]) for row in rows}
+
+
 def list_jobs(
     driver: Driver,
     label: Label,

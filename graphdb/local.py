@@ -43,7 +43,7 @@ server.http.advertised_address=127.0.0.1:{http}
 server.https.enabled=false
 server.memory.heap.initial_size=256m
 server.memory.heap.max_size={heap_mb}m
-server.memory.pagecache.size=128m
+server.memory.pagecache.size={pagecache_mb}m
 server.directories.import=import
 dbms.security.allow_csv_import_from_file_urls=false
 dbms.usage_report.enabled=false
@@ -84,12 +84,19 @@ class LocalNeo4j:
     user = "neo4j"
 
     def __init__(
-        self, home: Path, bolt_port: int = 0, http_port: int = 0, *, style_url: str = "", heap_mb: int = 512
+        self,
+        home: Path,
+        bolt_port: int = 0,
+        http_port: int = 0,
+        *,
+        style_url: str = "",
+        heap_mb: int = 512,
+        pagecache_mb: int = 128,
     ) -> None:
         self.home = home.absolute()
         self.bolt_port = bolt_port or free_port(7687)
         self.http_port = http_port or free_port(7474)
-        self._style_url, self._heap_mb = style_url, heap_mb
+        self._style_url, self._heap_mb, self._pagecache_mb = style_url, heap_mb, pagecache_mb
         self._process: subprocess.Popen[bytes] | None = None
         self.is_new = not (self.home / "data").exists()
         self.password = self._own_password()
@@ -117,7 +124,8 @@ class LocalNeo4j:
         """
         for folder in ("conf", "data", "import"):
             (self.home / folder).mkdir(parents=True, exist_ok=True)
-        conf = _CONF.format(bolt=self.bolt_port, http=self.http_port, heap_mb=self._heap_mb)
+        memory = {"heap_mb": self._heap_mb, "pagecache_mb": self._pagecache_mb}
+        conf = _CONF.format(bolt=self.bolt_port, http=self.http_port, **memory)
         if self._style_url:
             conf += f"browser.post_connect_cmd=style {self._style_url}\n"
         (self.home / "conf" / "neo4j.conf").write_text(conf)

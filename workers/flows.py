@@ -7,6 +7,7 @@ of each clip, then the edges between them; every save proves the lease in its ow
 import hashlib
 import json
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from typing import Any
 from graphdb import graphs, jobs, videos
 from graphdb.jobs import Job, Lease, LeaseLost
 from graphdb.qra import QraReport, make_qra
+from model.backends import SpecError
 from model.media import MediaError, VideoInfo
 from model.rationale.mix import from_json
 from model.video_llm import ClosedError, VideoLLMError
@@ -168,6 +170,7 @@ def work(service: Service, id: str, owner: str, stages: Sequence[str]) -> None:
     if taken is None:
         return
     lease, job = taken
+    broken, before = False, service.troubles
     with service.at_work(), _held(service, lease) as lost:
         try:
             if job["attempts"] > service.settings.max_attempts:
@@ -177,14 +180,33 @@ def work(service: Service, id: str, owner: str, stages: Sequence[str]) -> None:
                 _fail(service, lease, "poison", detail, "Read the worker's log; a retry starts from what was stored.")
             else:
                 _STAGES[job["stage"]](service, lease, job, lost)
+                if queue_of(job) != "cpu":  # what needs neither a GPU nor a server says nothing of them
+                    service.troubles = 0
         except LeaseLost:
             log.info("%s: another goes on, or it was cancelled", id)
         except Exception as e:  # noqa: BLE001 # whatever it was, the job must not stay as it is
-            _trouble(service, lease, job, e)
+            broken = _is_broken(e)
+            _trouble(service, lease, job, e, owner, counts=not broken)
+    if broken:
+        end_process()
+    if service.troubles > before:  # others may have a model that answers: they get a start
+        training.ENDING.wait(min(2.0**service.troubles, service.settings.trouble_pause_seconds))
 
 
-def _trouble(service: Service, lease: Lease, job: Job, error: Exception) -> None:
-    """Fail for what won't pass, try again for what may."""
+def _is_broken(error: Exception) -> bool:
+    """Whether a GPU is gone for this process: after a fault of its own, every call of CUDA fails."""
+    text = str(error)
+    return "CUDA error" in text and "out of memory" not in text
+
+
+def end_process() -> None:
+    """End this process, which can do no more work; supervisor, Celery or Docker starts another."""
+    log.error("this process is of no more use and ends")
+    os._exit(1)
+
+
+def _trouble(service: Service, lease: Lease, job: Job, error: Exception, owner: str, *, counts: bool) -> None:
+    """Fail for what won't pass, try again for what may; where it `counts`, that was one of the job's attempts."""
     log.exception("%s in stage %s", job["id"], job["stage"])
     try:
         if isinstance(error, MediaError | JobError):
@@ -199,13 +221,18 @@ def _trouble(service: Service, lease: Lease, job: Job, error: Exception) -> None
             jobs.log_event(service.driver, job["id"], "trouble", told)
             until, before = time.time() + error.seconds, job["attempts"] - 1
             jobs.release(service.driver, lease, not_before=until, dispatched_at=0.0, attempts=before)
-        elif job["attempts"] >= service.settings.max_attempts:
-            code = "model_unavailable" if isinstance(error, VideoLLMError) else "internal"
-            _fail(service, lease, code, f"{type(error).__name__}: {error}"[:500], "Mend the cause, then retry the job.")
+        elif counts and job["attempts"] >= service.settings.max_attempts:
+            service.troubles += 1
+            code = "model_unavailable" if isinstance(error, VideoLLMError | SpecError) else "internal"
+            detail = f"{type(error).__name__}: {error}"[:500]
+            _fail(service, lease, code, f"{detail} (worker {owner})", "Mend the cause, then retry the job.")
         else:
-            delay = 2.0 ** job["attempts"]
-            jobs.log_event(service.driver, job["id"], "trouble", {"detail": str(error)[:500], "retry_in": delay})
-            jobs.release(service.driver, lease, not_before=time.time() + delay, dispatched_at=0.0)
+            service.troubles += 1
+            delay, attempts = 2.0 ** job["attempts"], job["attempts"] - (not counts)
+            told = {"detail": str(error)[:500], "retry_in": delay, "worker": owner}
+            jobs.log_event(service.driver, job["id"], "trouble", told)
+            until = time.time() + delay
+            jobs.release(service.driver, lease, not_before=until, dispatched_at=0.0, attempts=attempts)
     except LeaseLost:
         log.info("%s: no longer ours", job["id"])
 
@@ -295,9 +322,9 @@ def _evaluate(service: Service, lease: Lease, job: Job, lost: threading.Event) -
 
 def _run_facts(service: Service, runs: Sequence[str]) -> list[dict[str, Any]]:
     """What a data set's manifest says of the runs it was made from."""
-    facts = []
+    facts, known = [], jobs.get_many(service.driver, runs)
     for id in runs:
-        job = jobs.get(service.driver, id) or {}
+        job = known.get(id, {})
         facts.append(
             {"id": id, "video_id": job.get("video_id"), "params": job.get("params"), "result": job.get("result")}
         )

@@ -67,7 +67,8 @@ def polish_dataset(service: Service, lease: Lease, job: Job, lost: threading.Eve
     report, parts, done = PolishReport(), 0, 0
     for parts, rows in enumerate(_parts(service.storage.rows(draft_file(id))), 1):
         file = part_file(id, parts)
-        if not service.storage.exists(file):
+        fresh = not service.storage.exists(file)
+        if fresh:
             crash_point(f"polish:{parts}")
             traced = Recorder(llm)
             part = polish(rows, traced.llm, wanted, known)
@@ -75,7 +76,8 @@ def polish_dataset(service: Service, lease: Lease, job: Job, lost: threading.Eve
             service.storage.write_json(file, part)
         report.take(service.storage.read_json(file))
         done += len(rows)
-        jobs.update(service.driver, lease, done=done, total=job["total"], attempts=1)
+        progress = {"attempts": 1} if fresh else {}  # only what is new shows that the job gets on
+        jobs.update(service.driver, lease, done=done, total=job["total"], **progress)
     numbers = range(1, parts + 1)
     kept = (row for number in numbers for row in service.storage.read_json(part_file(id, number))["rows"])
     counts = {key: Counter[str]() for key in ("steps", "family", "form", "n_temporal")}

@@ -34,6 +34,7 @@ class Service:
     storage: Storage
     wake: Wake
     backlog: Backlog
+    troubles: int = 0  # jobs in a row that failed here for no fault of their own
     _idle: Timer | None = None
     _open: tuple[tuple[str, str], VideoLLM] | None = None  # a model, under its name and its identity when it was loaded
 

@@ -26,6 +26,8 @@ class Settings(BaseSettings):
     neo4j_uri: str = Field("", description="An external Neo4j; empty for the embedded one.")
     neo4j_user: str = "neo4j"
     neo4j_password: str = ""
+    neo4j_heap_mb: int = Field(512, ge=256, description="Memory of the embedded Neo4j's queries.")
+    neo4j_pagecache_mb: int = Field(128, ge=16, description="Memory of the embedded Neo4j for what is stored.")
     neo4j_browser_url: str = Field("", description="Where users reach Neo4j Browser.")
     redis_url: str = Field("", description="An external Redis-protocol broker; empty for the embedded one.")
     storage: str = Field("", description="An fsspec URL or folder for files; empty for <home>/files.")
@@ -44,6 +46,11 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(15, gt=0, description="A worker silent for so long has lost its job.")
     reconcile_seconds: float = Field(3, gt=0)
     model_idle_seconds: float = Field(60, gt=0, description="A Video-LLM that was not used for so long is let go.")
+    trouble_pause_seconds: float = Field(
+        60,
+        ge=0,
+        description="A worker whose jobs fail for no fault of their own pauses before the next, at most for so long.",
+    )
     max_attempts: int = Field(3, ge=1, description="A job that dies so often is given up.")
 
     training_silence_seconds: float = Field(300, gt=0, description="A training silent for so long is started again.")

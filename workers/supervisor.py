@@ -60,7 +60,8 @@ class Supervisor:
             self.commands["valkey"] = local.valkey_command(folder, port)
         if not self.given.neo4j_uri:
             style = f"{self.uris['api']}/neo4j/style.grass"
-            self.neo4j = LocalNeo4j(self.home / "neo4j", style_url=style)
+            memory = {"heap_mb": self.given.neo4j_heap_mb, "pagecache_mb": self.given.neo4j_pagecache_mb}
+            self.neo4j = LocalNeo4j(self.home / "neo4j", style_url=style, **memory)
             self.joined |= {"neo4j_uri": self.neo4j.uri, "neo4j_password": self.neo4j.password}
             self.joined["neo4j_browser_url"] = self.neo4j.http_uri
             self.uris |= {"neo4j": self.neo4j.uri, "browser": f"{self.neo4j.http_uri}/browser/"}

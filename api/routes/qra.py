@@ -29,8 +29,9 @@ def create(service: ServiceDep, wanted: QraRequest, response: Response) -> QraDa
     """Sample a data set from the graphs of some runs. The same request again gives the data set there is, with 200."""
     mix = wanted.model_dump(include={"steps", "families", "forms", "edges", "temporal"})
     _check_possible(from_json(mix))
+    known = jobs.get_many(service.driver, wanted.runs)
     for run_id in dict.fromkeys(wanted.runs):
-        job = jobs.get(service.driver, run_id)
+        job = known.get(run_id)
         if job is None or job["state"] != "succeeded":
             detail = f"{run_id} is {job['state']}" if job else f"there is no run {run_id!r}"
             raise invalid("runs", detail, "Name runs that have succeeded; GET /v1/runs?state=succeeded lists them.")

@@ -17,6 +17,10 @@ def open_video_llm(spec: str) -> VideoLLM:
     """
     kind, _, rest = spec.partition(":")
     if kind == "hf" and rest:
+        if Path(rest).is_absolute() and not Path(rest).is_dir():
+            raise SpecError(
+                f"There is no folder {rest} on this machine. Put the checkpoint there, or name it by its id."
+            )
         from model.backends.hf import HuggingFaceVideoLLM
 
         try:

@@ -20,7 +20,7 @@ from trainer.world.files import Rendered, render_with_truth
 from trainer.world.oracle import Oracle
 from trainer.world.score import score
 from trainer.world.truth import truth
-from workers import flows, models, reconciler
+from workers import flows, models, reconciler, training
 from workers.runtime import Service
 from workers.settings import Settings
 from workers.storage import Storage, dataset_file, keyframe_file
@@ -34,7 +34,8 @@ class Desk:
     def __init__(self, driver: Driver, folder: Path, world: Path) -> None:
         self.messages: list[str] = []
         models = {"perfect": f"scripted:{world}", "other": f"scripted:{world}"}
-        settings = Settings(models=models, storage=str(folder / "files"), lease_seconds=60)
+        told: dict[str, Any] = {"lease_seconds": 60, "trouble_pause_seconds": 0}
+        settings = Settings(models=models, storage=str(folder / "files"), **told)
         self.service = Service(settings, driver, Storage(settings.storage_url), self._wake, lambda queue: 0)
 
     def put(self, name: str, llm: VideoLLM) -> None:
@@ -156,6 +157,65 @@ def test_a_model_that_is_gone_fails_the_run_with_what_to_do(desk: Desk, rendered
     job = jobs.get(desk.service.driver, run["id"])
     assert job and job["state"] == "failed"
     assert job["error"]["code"] == "model_unavailable" and "retry" in job["error"]["remedy"]
+
+
+def test_a_worker_whose_gpu_is_gone_ends_and_leaves_the_job_to_others(
+    desk: Desk, rendered: Rendered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(Oracle):
+        def answer(self, requests: Sequence[Request]) -> list[Reply]:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    ended: list[bool] = []
+    monkeypatch.setattr(flows, "end_process", lambda: ended.append(True))
+    desk.put("other", Broken(tmp_path))
+    run, _ = flows.start_run(desk.service, desk.add(rendered, tmp_path), "other", {}, 4)
+    for _ in range(6):
+        desk.work()
+        desk.messages = [run["id"]]
+    job = jobs.get(desk.service.driver, run["id"])
+    assert job and job["state"] == "queued" and job["attempts"] == 0 and len(ended) >= 3
+    [first, *_] = [e for e in jobs.events(desk.service.driver, run["id"]) if e["type"] == "trouble"]
+    assert first["data"]["worker"] == "test" and "illegal memory" in first["data"]["detail"]
+    jobs.cancel(desk.service.driver, run["id"])
+
+
+def test_a_worker_pauses_ever_longer_while_nothing_goes_well(
+    desk: Desk, rendered: Rendered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paused: list[float] = []
+    monkeypatch.setattr(training.ENDING, "wait", paused.append)
+    perfect = desk.service.model("perfect")
+    service = replace(desk.service, settings=desk.service.settings.model_copy(update={"trouble_pause_seconds": 10.0}))
+    model = Dying(Oracle(tmp_path))
+    video = desk.add(rendered, tmp_path)
+    runs = [flows.start_run(service, video, "other", {}, seed)[0]["id"] for seed in range(20, 25)]
+    for id in runs:
+        flows.work(service, id, "test", ("split",))
+        service._open = (("other", models.identity(service.settings, "other")), model)
+        flows.work(service, id, "test", ("induce",))
+    assert paused == [2.0, 4.0, 8.0, 10.0, 10.0]
+    service._open = (("other", models.identity(service.settings, "other")), perfect)
+    flows.work(service, runs[0], "test", ("induce",))
+    assert desk.state(runs[0]) == "succeeded" and service.troubles == 0
+    for id in runs:
+        jobs.cancel(service.driver, id)
+
+
+def test_a_job_that_kills_its_worker_is_given_up_until_it_is_retried(
+    desk: Desk, rendered: Rendered, tmp_path: Path
+) -> None:
+    run = desk.run(desk.add(rendered, tmp_path))
+    made, _ = flows.start_dataset(desk.service, [run], {"steps": {"1": 3}}, 0, "deadly")
+    for _ in range(desk.service.settings.max_attempts):
+        assert jobs.acquire(desk.service.driver, made["id"], "one that dies", -1)
+    desk.work()
+    job = jobs.get(desk.service.driver, made["id"])
+    assert job and (job["state"], job["error"]["code"]) == ("failed", "poison") and "retry" in job["error"]["remedy"]
+    again = flows.retry(desk.service, made["id"])
+    assert again and again["attempts"] == 0
+    desk.work()
+    assert desk.state(made["id"]) == "succeeded"
 
 
 def test_a_model_that_says_when_to_come_back_is_waited_for(desk: Desk, rendered: Rendered, tmp_path: Path) -> None:

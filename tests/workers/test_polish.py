@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from neo4j import Driver
 
-from graphdb import graphs
+from graphdb import graphs, jobs
 from model.rationale.evaluate import Evaluator
 from model.rationale.verify import verify
 from model.video_llm import Reply, Request, VideoLLMError
@@ -88,6 +88,26 @@ def test_samples_are_rewritten_filtered_and_the_same_after_a_failure(
     with desk.service.storage.open(dataset_file(undisturbed)) as file:
         report = verify(io.BytesIO(file.read()), lambda _: Evaluator(graph))
     assert report.first == [] and report.rows == len(found)
+
+
+def test_a_part_that_always_fails_is_given_up(
+    desk: Desk, rendered: Rendered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Refusing(Moody):
+        def answer(self, requests: list[Request]) -> list[Reply]:
+            if self.calls:
+                raise VideoLLMError("never this one")
+            return super().answer(requests)
+
+    monkeypatch.setattr(polish, "_PART", 16)
+    run = desk.run(desk.add(rendered, tmp_path))
+    desk.put("perfect", Refusing(desk.service.model("perfect"), 0))
+    job, _ = flows.start_dataset(desk.service, [run], MIX | {"polish": {"model": "perfect"}}, 1, "refused")
+    for _ in range(8):
+        desk.work()
+        desk.messages = [job["id"]]
+    failed = jobs.get(desk.service.driver, job["id"])
+    assert failed and (failed["state"], failed["error"]["code"]) == ("failed", "model_unavailable")
 
 
 def test_a_rewritten_row_that_was_tampered_with_is_found_out(desk: Desk, rendered: Rendered, tmp_path: Path) -> None:

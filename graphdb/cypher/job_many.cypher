@@ -1,0 +1,4 @@
+// Many jobs.
+//   $ids
+MATCH (j:Job) WHERE j.id IN $ids
+RETURN properties(j) AS job
