@@ -4,7 +4,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, Self
 
 import httpx
 
+Form = Callable[[], AbstractContextManager[dict[str, Any]]]  # opens a file anew, each time that it is sent
 FINAL = ("succeeded", "failed", "cancelled", "paused")
 _PATIENCE = 60.0  # seconds for which a request waits for a service whose database is away
 
@@ -90,17 +91,34 @@ class Client:
 
     def upload(self, file: Path, sent: Callable[[int], None] = lambda size: None, **params: str) -> dict[str, Any]:
         """Send a video as a multipart form; `sent` hears of every block's size in bytes."""
-        with file.open("rb") as stream:
-            form = {"file": (file.name, _Counted(stream, sent), "video/mp4")}
-            patient = httpx.Timeout(60, connect=5, read=600)  # a storage far away may take a while for the whole of it
-            reply: dict[str, Any] = self._call("POST", "/v1/videos", files=form, params=params, timeout=patient)
+
+        told = 0
+
+        def count(size: int) -> None:
+            nonlocal told
+            told += size
+            sent(size)
+
+        @contextmanager
+        def form() -> Iterator[dict[str, Any]]:
+            if told:  # it is sent again
+                count(-told)
+            with file.open("rb") as stream:
+                yield {"file": (file.name, _Counted(stream, count), "video/mp4")}
+
+        patient = httpx.Timeout(60, connect=5, read=600)  # a storage far away may take a while for the whole of it
+        reply: dict[str, Any] = self._call("POST", "/v1/videos", form, params=params, timeout=patient)
         return reply
 
     def send_file(self, file: Path) -> dict[str, Any]:
         """Send rows to train on."""
-        with file.open("rb") as stream:
-            form = {"file": (file.name, stream, "application/jsonl")}
-            reply: dict[str, Any] = self._call("POST", "/v1/files", files=form, data={"purpose": "fine-tune"})
+
+        @contextmanager
+        def form() -> Iterator[dict[str, Any]]:
+            with file.open("rb") as stream:
+                yield {"file": (file.name, stream, "application/jsonl")}
+
+        reply: dict[str, Any] = self._call("POST", "/v1/files", form, data={"purpose": "fine-tune"})
         return reply
 
     def pages(self, path: str, **params: Any) -> Iterator[dict[str, Any]]:
@@ -175,23 +193,25 @@ class Client:
                     yield Event(int(fields["id"]), fields["event"], json.loads(fields["data"]))
                     fields = {}
 
-    def _call(self, method: str, path: str, **kwargs: Any) -> Any:
+    def _call(self, method: str, path: str, form: Form | None = None, **kwargs: Any) -> Any:
         """One request, made again while the service says that its database is away and when to come back.
 
-        A question is put again, too, where the line broke or a proxy answered for a service that is being started again. A file
-        that was read once is not sent again, and what is deleted already would seem never to have been.
+        Where the line broke, or a proxy answered for a service that is being started again, a question is put again, too, and a
+        file sent again: what has come already is not stored twice. What is deleted already would seem never to have been.
         """
         deadline = time.monotonic() + _PATIENCE
+        repeats = method == "GET" or form is not None
         while True:
             try:
-                reply = self._http.request(method, path, **kwargs)
+                with form() if form else nullcontext() as files:
+                    reply = self._http.request(method, path, files=files, **kwargs)
             except httpx.TransportError as e:
-                if method != "GET" or not self._answered or time.monotonic() > deadline:
+                if not repeats or not self._answered or time.monotonic() > deadline:
                     raise self._unreached(e) from e
                 time.sleep(1)
                 continue
             self._answered = True
-            wait = _wait(method, reply) if "files" not in kwargs else None
+            wait = _wait(reply, method, repeats=repeats)
             if wait is None or time.monotonic() > deadline:
                 break
             time.sleep(wait)
@@ -214,11 +234,11 @@ class Client:
         return ServiceError(f"The API doesn't answer at {self.url} ({error}).", remedy)
 
 
-def _wait(method: str, reply: httpx.Response) -> float | None:
+def _wait(reply: httpx.Response, method: str, *, repeats: bool) -> float | None:
     """How many seconds to wait before a request is made again; None where it is not."""
     if reply.status_code == 503 and "retry-after" in reply.headers and method != "DELETE":
         return float(reply.headers["retry-after"])
-    return 1.0 if reply.status_code in (502, 504) and method == "GET" else None
+    return 1.0 if reply.status_code in (502, 504) and repeats else None
 
 
 class _Counted:

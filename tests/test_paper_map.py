@@ -1,6 +1,7 @@
 """The map from the paper to files and tests is true, and every prompt says where it comes from."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,15 @@ def test_the_compact_set_lacks_only_text_only_extractions() -> None:
     assert all("Shown: nothing." in (ROOT / "model" / "prompts" / "standard" / name).read_text() for name in missing)
 
 
-def test_a_changed_prompt_is_another_version() -> None:
-    assert prompts.version("standard") != prompts.version("compact")
-    assert re.fullmatch(r"[0-9a-f]{12}", prompts.version("standard"))
+def test_a_changed_prompt_is_another_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(ROOT / "model" / "prompts" / "compact", tmp_path / "mine")
+    original = prompts.version("compact")
+    monkeypatch.setattr(prompts, "files", lambda _: tmp_path)
+    version = prompts.version.__wrapped__
+    before = version("mine")
+    assert before == original and re.fullmatch(r"[0-9a-f]{12}", before)
+    (tmp_path / "mine" / "notes.txt").write_text("nothing that is asked")
+    assert version("mine") == before
+    prompt = tmp_path / "mine" / "parsing_1_1_narrative.jinja"
+    prompt.write_text(prompt.read_text() + " ")
+    assert version("mine") != before

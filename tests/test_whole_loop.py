@@ -66,7 +66,7 @@ def test_every_exported_answer_is_the_answer_on_the_true_world(
 
 
 def test_the_same_request_gives_the_same_bytes_and_a_second_run_the_same_graph(
-    client: Client, perfect: list[str], rendered: list[Rendered]
+    client: Client, perfect: list[str], rendered: list[Rendered], world: Path
 ) -> None:
     def export(name: str) -> bytes:
         body = {"runs": perfect[:5], "steps": {"2": 20, "3": 20}, "seed": 5, "name": name}
@@ -74,10 +74,14 @@ def test_the_same_request_gives_the_same_bytes_and_a_second_run_the_same_graph(
         return b"".join(client.blocks(f"/v1/qra-datasets/{made['id']}/export"))
 
     assert export("once") == export("again")
-    before = list(client.lines(f"/v1/graphs/{perfect[0]}/export"))
     again = client.upload(rendered[0].video, process="true", model="perfect")
     assert again["run"]["id"] == perfect[0]
-    assert list(client.lines(f"/v1/graphs/{perfect[0]}/export")) == before
+    extra = render_with_truth(PERFECT, world, uneven=True)
+    [run] = induced(client, [extra], "perfect")
+    before = list(client.lines(f"/v1/graphs/{run}/export"))
+    client.delete(f"/v1/runs/{run}")
+    assert induced(client, [extra], "perfect") == [run]
+    assert list(client.lines(f"/v1/graphs/{run}/export")) == before
 
 
 @pytest.mark.timeout(900)
@@ -88,7 +92,7 @@ def test_the_tiny_model_sees_objects_and_attributes_of_held_out_worlds(
     found = scores(client, induced(client, shown, "tiny"), shown)
     guessed = chance(truth(v.scene) for v in shown)
     assert found["objects"].f1 >= 0.95 and found["attributes"].f1 >= 0.90
-    assert all(found[kind].f1 > guessed[kind].f1 for kind in KINDS)
+    assert all(found[kind].f1 >= 0.9 > guessed[kind].f1 for kind in KINDS), found
 
 
 @pytest.mark.timeout(600)

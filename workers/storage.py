@@ -72,6 +72,16 @@ class Storage:
         with file.open("rb") as source:
             self.write(name, iter(lambda: source.read(2**20), b""))
 
+    def fetch(self, name: str, target: Path) -> None:
+        """Put a stored file somewhere on this machine, to be read; on the same disk it is only given a second name.
+
+        Raises:
+            FileNotFoundError: it isn't there.
+        """
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not (self._local and _linked(Path(self.path(name)), target)):
+            target.write_bytes(self.read(name))
+
     def write_json(self, name: str, value: Any) -> None:
         self.write(name, json.dumps(value, ensure_ascii=False, indent=2).encode() + b"\n")
 

@@ -30,12 +30,17 @@ _REHEARSAL_SECONDS = 600.0
 _HOST = os.uname().nodename
 
 
-def rehearse(service: Service, lease: Lease, job: Job, _lost: threading.Event) -> None:
+def rehearse(service: Service, lease: Lease, job: Job, lost: threading.Event) -> None:
     """What a training would take, before anything is spent."""
+
+    def check() -> None:
+        if lost.is_set():
+            raise LeaseLost(job["id"])
+
     folder = folder_of(service, job["id"])
     service.let_go()
     try:
-        prepare(service, job, folder)
+        prepare(service, job, folder, check)
         command = processes.command(folder, dry_run=True)  # one process, which sees one GPU, tells it of all
         done = subprocess.run(
             command,
@@ -109,7 +114,7 @@ class Watch:
             (self.folder / "process.json").unlink(missing_ok=True)
         if self.process.alive():
             self.record.note("attached", "Found the process again that an earlier worker started.")
-        elif prepare(self.service, self.job, self.folder):
+        elif prepare(self.service, self.job, self.folder, self._may_go_on):
             self.record.begin_anew()
         while True:
             if not self.process.alive() and self._ended():
@@ -121,6 +126,15 @@ class Watch:
                 self._look()
                 self._wait()
             self._look()
+
+    def _may_go_on(self) -> None:
+        """Raises LeaseLost where another has the job, this worker ends, or the training is to stop before it has begun."""
+        if self.lost.is_set() or ENDING.is_set():
+            raise LeaseLost(self.job["id"])
+        wish = (jobs.get(self.service.driver, self.job["id"]) or {}).get("stop")
+        if wish:
+            self.record.finish(wish, {"step": self.job.get("done") or 0})
+            raise LeaseLost(self.job["id"])
 
     def _start(self) -> None:
         spec = self.job["params"]["spec"]

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +36,11 @@ def folder_of(service: Service, job_id: str) -> Path:
     return service.settings.home.absolute() / "tuning" / job_id
 
 
-def prepare(service: Service, job: Job, folder: Path) -> bool:
+def prepare(service: Service, job: Job, folder: Path, check: Callable[[], None] = lambda: None) -> bool:
     """Write the folder of a training, unless it is there; whether it was written anew.
 
     Its spec comes last, so that it is whole once it has one. One that a deleted training of this id left is not gone on with.
+    `check` is called before each run's or video's pictures, and raises where the work is to end.
 
     Raises:
         JobError: unknown_model, empty_data, no_frames, file_gone.
@@ -53,7 +54,7 @@ def prepare(service: Service, job: Job, folder: Path) -> bool:
         spec = models.spec_of(service.settings, service.driver, service.storage, params["model"])
     except models.UnknownModelError as e:
         raise JobError("unknown_model", str(e), "Name another model.") from e
-    pictures = _Pictures(service, folder, params["spec"].get("frames", 8))
+    pictures = _Pictures(service, folder, params["spec"].get("frames", 8), check)
     counts = {
         name: _write(folder / f"{name}.jsonl", (pictures.shown(row) for row in rows))
         for name, rows in _parts(service, params).items()
@@ -118,8 +119,8 @@ def _fetch_checkpoint(service: Service, job_id: str, folder: Path) -> None:
 class _Pictures:
     """Gives each row the pictures of its video, each of which is written once."""
 
-    def __init__(self, service: Service, folder: Path, count: int) -> None:
-        self._service, self._folder, self._count = service, folder, count
+    def __init__(self, service: Service, folder: Path, count: int, check: Callable[[], None]) -> None:
+        self._service, self._folder, self._count, self._check = service, folder, count, check
         self._of_run: dict[str, dict[str, Shot]] = {}
         self._of_video: dict[str, list[Shot]] = {}
 
@@ -140,24 +141,21 @@ class _Pictures:
 
     def _keyframes(self, run: str) -> dict[str, Shot]:
         if run not in self._of_run:
+            self._check()
             stored = [k for clip in graphs.load_clips(self._service.driver, run) for k in clip.keyframes]
             found = {k.id: (f"pictures/{run}/{k.id.rpartition(':')[2]}.png", k.t) for k in stored}
             try:
                 for id, (name, _) in found.items():
-                    self._copy(keyframe_file(run, id), name)
+                    self._service.storage.fetch(keyframe_file(run, id), self._folder / name)
             except FileNotFoundError:
                 found = {}
             self._of_run[run] = found
         return self._of_run[run]
 
-    def _copy(self, stored: str, name: str) -> None:
-        target = self._folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(self._service.storage.read(stored))
-
     def _even(self, video: str) -> list[Shot]:
         """Pictures at even distances through a stored video; none where it is gone."""
         if video not in self._of_video:
+            self._check()
             stored = video_file(video)
             self._of_video[video] = []
             if _is_id(video) and self._service.storage.exists(stored):

@@ -125,7 +125,7 @@ def _induced(client: Client, files: list[Path], model: str, seed: int, *, quiet:
                 run = client.upload(file, **params)["run"]
                 sent[run["id"]] = run
             except ServiceError as e:
-                if not e.status:
+                if e.status < 400 or e.status >= 500:  # the service is away, and the video as good as any
                     raise
                 show.err.print(f"{file.name} is left out: {e.detail}", markup=False)
             bars.advance(sending, 1)

@@ -53,7 +53,7 @@ def _send(client: Client, file: Path, model: str, seed: int, *, quiet: bool) -> 
             bar = bars.add_task(escape(file.name), total=file.stat().st_size)
             reply = client.upload(file, lambda size: bars.advance(bar, size), **params)
     except ServiceError as e:
-        if not e.status:
+        if not 400 <= e.status < 500:  # the service is away, and would be for the next file
             show.err.print(f"[red]{escape(e.detail)}[/red] {escape(e.remedy)}")
             raise typer.Exit(1) from None
         show.err.print(f"[red]{escape(file.name)}: {escape(e.detail)}[/red] {escape(e.remedy)}")

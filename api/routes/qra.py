@@ -2,8 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from itertools import islice
-from typing import Annotated
+from typing import IO, Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -21,6 +20,8 @@ from workers.runtime import Service
 from workers.storage import dataset_file
 
 Validation = Annotated[float, Query(ge=0, le=1, multiple_of=0.01, description="The share of videos for validation.")]
+_STARTS: dict[tuple[str, str], int] = {}  # where the last rows of pages begin, by data set and id
+_REMEMBERED = 10_000
 router = APIRouter(prefix="/v1/qra-datasets", tags=["qra data sets"])
 
 
@@ -96,11 +97,35 @@ def rows(service: ServiceDep, dataset_id: str, limit: Limit = 20, after: After =
 def _rows_after(service: Service, dataset_id: str, after: str | None, count: int) -> Iterator[QraRow]:
     with service.storage.open(dataset_file(dataset_id)) as file:
         if after is not None:
-            begins = f'{{"id": "{after}"'.encode()  # a row's id is its first key, so no line need be read as JSON
-            if not any(line.startswith(begins) for line in file):
-                raise CursorGone(after)
-        for line in islice(file, count):
-            yield QraRow(**json.loads(line))
+            _pass(file, after, _STARTS.get((dataset_id, after), 0))
+        starts, line = file.tell(), file.readline()
+        for at in range(1, count + 1):
+            if not line:
+                return
+            row = QraRow(**json.loads(line))
+            if at == count - 1:  # the last of a page, after which the next one will be asked for
+                _remember(dataset_id, row.id, starts)
+            yield row
+            starts, line = file.tell(), file.readline()
+
+
+def _pass(file: IO[bytes], id: str, start: int) -> None:
+    """Go on to the end of an id's row, which may begin at `start`."""
+    begins = f'{{"id": "{id}"'.encode()  # a row's id is its first key, so no line need be read as JSON
+    for place in (start, 0):  # a data set that was made anew may have other rows
+        file.seek(place)
+        while line := file.readline():
+            if line.startswith(begins):
+                return
+            if place:
+                break
+    raise CursorGone(id)
+
+
+def _remember(dataset_id: str, id: str, start: int) -> None:
+    if len(_STARTS) >= _REMEMBERED:
+        _STARTS.clear()
+    _STARTS[dataset_id, id] = start
 
 
 @router.get("/{dataset_id}/statistics", responses=problem_responses(404, 409, 422))

@@ -105,6 +105,39 @@ def test_a_line_that_breaks_while_one_waits_is_taken_up_again() -> None:
         server.shutdown()
 
 
+def test_a_file_is_sent_again_where_the_line_broke(tmp_path: Path) -> None:
+    received: list[bytes] = []
+
+    class Flaky(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._reply(200, {})
+
+        def do_POST(self) -> None:
+            received.append(self.rfile.read(int(self.headers["Content-Length"])))
+            if len(received) == 1:
+                self.close_connection = True
+                return
+            self._reply(502 if len(received) == 2 else 201, {"id": "vid_1"})
+
+        def _reply(self, status: int, body: dict[str, str]) -> None:
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(json.dumps(body).encode())
+
+    file, sent = tmp_path / "v.mp4", list[int]()
+    file.write_bytes(b"a video" * 1000)
+    with (
+        ThreadingHTTPServer(("127.0.0.1", 0), Flaky) as server,
+        Client(f"http://127.0.0.1:{server.server_port}") as client,
+    ):
+        Thread(target=server.serve_forever, daemon=True).start()
+        client.get("/healthz")
+        assert client.upload(file, sent.append) == {"id": "vid_1"}
+        server.shutdown()
+    assert len(received) == 3 and all(file.read_bytes() in body for body in received)
+    assert sum(sent) == 7000, "what is sent again counts once"
+
+
 def test_a_data_set_that_is_not_made_is_told_in_words(server: Server, driver: Driver, run_id: str) -> None:
     jobs.create(driver, "Run", run_id, params={"model": "tiny", "options": {}, "seed": 0}, stage="split")
     held = jobs.acquire(driver, run_id, "test", 60)

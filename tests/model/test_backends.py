@@ -239,3 +239,29 @@ def test_media_of_several_prompts_are_joined_as_their_class_counts_them() -> Non
     in_a_row = [{"pixel_values": torch.zeros(1, 3, 14, n), "target_sizes": torch.ones(1, 2)} for n in (28, 56)]
     assert joined(in_a_row)["pixel_values"].shape == (1, 3, 14, 84)
     assert joined([{"pixel_values": torch.zeros(n, 3, 8, 8)} for n in (1, 2)])["pixel_values"].shape == (3, 3, 8, 8)
+
+
+def test_code_from_a_checkpoint_runs_only_where_just_this_one_is_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = tmp_path / "ran"
+    folder = tmp_path / "stranger"
+    folder.mkdir()
+    auto = {"AutoConfig": "theirs.Config", "AutoModelForImageTextToText": "theirs.Model"}
+    (folder / "config.json").write_text(json.dumps({"model_type": "strange", "auto_map": auto}))
+    (folder / "theirs.py").write_text(f"open({str(ran)!r}, 'w').close()\nraise ValueError('ran')\n")
+    monkeypatch.setenv("HF_MODULES_CACHE", str(tmp_path / "modules"))
+    for trusted in ("", str(tmp_path), f"{folder}-2"):
+        monkeypatch.setenv("STSG_TRUST_REMOTE_CODE", trusted)
+        with pytest.raises(SpecError):
+            open_video_llm(f"hf:{folder}")
+        assert not ran.exists(), trusted
+    monkeypatch.setenv("STSG_TRUST_REMOTE_CODE", f"other/model, {folder}")
+    with pytest.raises(SpecError, match="ran"):
+        open_video_llm(f"hf:{folder}")
+    assert ran.exists()
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="no folder"):
+        open_video_llm(f"hf:{tmp_path / 'gone'}")

@@ -159,6 +159,16 @@ def test_a_model_that_is_gone_fails_the_run_with_what_to_do(desk: Desk, rendered
     assert job["error"]["code"] == "model_unavailable" and "retry" in job["error"]["remedy"]
 
 
+def test_a_model_advises_and_the_run_decides(desk: Desk, rendered: Rendered, tmp_path: Path, world: Path) -> None:
+    adviser = Oracle(world)
+    adviser.advice = {"verification": False}
+    video = desk.add(rendered, tmp_path)
+    for asked, made in (({}, False), ({"verification": True}, True)):
+        desk.put("other", adviser)
+        job = jobs.get(desk.service.driver, desk.run(video, seed=30, model="other", **asked))
+        assert job and job["result"]["options"]["verification"] is made
+
+
 def test_a_worker_whose_gpu_is_gone_ends_and_leaves_the_job_to_others(
     desk: Desk, rendered: Rendered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,6 +34,17 @@ def test_a_file_from_another_disk_appears_whole(tmp_path: Path, monkeypatch: pyt
     assert files.size("videos/v/source") == 3_000_000 and not (tmp_path / "upload").exists()
 
 
+def test_a_file_is_put_elsewhere_and_stays_as_it_was(files: Storage, tmp_path: Path) -> None:
+    files.write("runs/r/1.png", b"picture")
+    for _ in range(2):
+        files.fetch("runs/r/1.png", tmp_path / "here" / "1.png")
+    assert (tmp_path / "here" / "1.png").read_bytes() == files.read("runs/r/1.png") == b"picture"
+    files.delete("runs/r/1.png")
+    assert (tmp_path / "here" / "1.png").read_bytes() == b"picture"
+    with pytest.raises(FileNotFoundError):
+        files.fetch("runs/r/1.png", tmp_path / "here" / "2.png")
+
+
 def test_a_write_that_breaks_leaves_nothing(files: Storage) -> None:
     def rows():
         yield {"n": 1}

@@ -17,7 +17,7 @@ from neo4j import Driver
 
 from graphdb import jobs, records
 from graphdb.connection import read
-from graphdb.jobs import Job
+from graphdb.jobs import Job, LeaseLost
 from tests.workers.test_flows import Desk
 from trainer.tuning.data import read_samples
 from trainer.world.files import Rendered, render_with_truth
@@ -246,6 +246,32 @@ def test_a_worker_that_ends_well_leaves_the_training_alone(desk: TrainingDesk, m
     desk.until(job["id"], lambda j: bool(desk.told(job["id"], "attached")))
     processes.stop_all(desk.service.settings.home / "tuning", 5)  # as `stsg down` does
     desk.until(job["id"], lambda j: bool(desk.told(job["id"], "restarted")))
+
+
+def test_a_training_is_cancelled_while_its_pictures_are_still_collected(desk: TrainingDesk) -> None:
+    job = desk.start()
+    lease, taken = jobs.acquire(desk.service.driver, job["id"], "test", 60) or (None, None)
+    assert lease and taken and tuning.stop(desk.service, job["id"], "cancelled")
+    assert desk.job(job["id"])["state"] == "running", "it is for whoever works on it to end it"
+    watch = training.Watch(desk.service, lease, taken, threading.Event())
+    with pytest.raises(LeaseLost):
+        training.prepare(desk.service, taken, folder_of(desk.service, job["id"]), watch._may_go_on)
+    watch.record.close()
+    assert desk.job(job["id"])["state"] == "cancelled"
+
+
+def test_a_tuned_model_in_use_is_not_deleted(desk: TrainingDesk, video: Rendered) -> None:
+    job = desk.start(suffix="to be deleted")
+    desk.watch(job["id"]).join(60)
+    model, service = str(desk.job(job["id"])["result"]["model"]), desk.service
+    run, _ = flows.start_run(service, video.video_id, model, {}, 0)
+    assert not models.delete(service.driver, service.storage, model)
+    jobs.cancel(service.driver, run["id"])
+    assert models.delete(service.driver, service.storage, model)
+    assert records.get(service.driver, "Model", model) is None and not service.storage.names(model_folder(model))
+    with pytest.raises(models.UnknownModelError):
+        models.spec_of(service.settings, service.driver, service.storage, model)
+    flows.delete_job(service, run["id"])
 
 
 def test_a_dry_run_tells_what_it_takes_and_leaves_nothing(desk: TrainingDesk) -> None:
