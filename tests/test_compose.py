@@ -60,10 +60,10 @@ def test_each_gpu_has_one_worker_that_serves_the_gpu_queues(gpus: int) -> None:
     workers = [n for n, s in SERVICES.items() if n.startswith("gpu-worker") and profile in s.get("profiles", [profile])]
     assert sorted(_devices(name)["device_ids"] for name in workers) == [[str(n)] for n in range(gpus)]
     for name in workers:
-        assert "${GPU_QUEUES:-gpu.infer,gpu.train}" in SERVICES[name]["command"]
+        assert "${GPU_QUEUES:-gpu.soon,gpu.infer,gpu.train}" in SERVICES[name]["command"]
         assert SERVICES[name]["depends_on"] == SERVICES["gpu-worker"]["depends_on"]
         assert SERVICES[name]["shm_size"] == "16gb", "the usual 64 MB are too few for a batch of pictures"
-    assert SERVICES["cpu-worker"]["command"][5] == "cpu"
+    assert SERVICES["cpu-worker"]["command"][5] == "cpu.soon,cpu"
 
 
 def test_a_trainer_has_all_gpus_and_nothing_but_trainings() -> None:

@@ -9,7 +9,7 @@ from kombu import Exchange, Queue
 
 from workers.settings import settings
 
-QUEUES = ("cpu", "gpu.infer", "gpu.train")
+QUEUES = ("cpu", "cpu.soon", "gpu.infer", "gpu.soon", "gpu.train")
 
 app = Celery("stsg", broker=settings().redis_url or "redis://127.0.0.1:6379/0", include=["workers.tasks"])
 app.conf.update(

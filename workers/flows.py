@@ -30,14 +30,15 @@ from workers.storage import dataset_file, draft_file, manifest_file, video_file
 from workers.training_folder import JobError
 
 log = logging.getLogger(__name__)
+SOON = {"cpu": "cpu.soon", "gpu.infer": "gpu.soon"}  # what must not wait behind thousands of runs
 TASKS = {
     "split": ("stsg.split", "cpu"),
     "induce": ("stsg.induce", "gpu.infer"),
-    "qra": ("stsg.qra", "cpu"),
-    "polish": ("stsg.polish", "gpu.infer"),
-    "rehearse": ("stsg.rehearse", "gpu.infer"),  # not behind a training that runs
+    "qra": ("stsg.qra", "cpu.soon"),
+    "polish": ("stsg.polish", "gpu.soon"),
+    "rehearse": ("stsg.rehearse", "gpu.soon"),  # not behind a training that runs
     "train": ("stsg.train", "gpu.train"),
-    "evaluate": ("stsg.evaluate", "gpu.infer"),
+    "evaluate": ("stsg.evaluate", "gpu.soon"),
 }
 
 
@@ -117,14 +118,15 @@ def _woken(service: Service, job: Job, fresh: bool) -> Job:
 
 
 def queue_of(job: Job) -> str:
-    """The queue on which a job's next stage waits."""
-    return TASKS[job["stage"]][1]
+    """The queue on which a job's next stage waits; one whose worker died has waited already."""
+    queue = TASKS[job["stage"]][1]
+    return SOON.get(queue, queue) if job["state"] == "running" else queue
 
 
 def wake(service: Service, job: Job) -> None:
     """Send a wake-up for a job; without a broker the record stands, and the reconciler sends it later."""
     try:
-        service.wake(*TASKS[job["stage"]], job["id"])
+        service.wake(TASKS[job["stage"]][0], queue_of(job), job["id"])
     except Exception as e:  # noqa: BLE001 # any broker's any failure means the same
         log.warning("no wake-up for %s yet: %s", job["id"], e)
         return
@@ -180,7 +182,9 @@ def work(service: Service, id: str, owner: str, stages: Sequence[str]) -> None:
                 _fail(service, lease, "poison", detail, "Read the worker's log; a retry starts from what was stored.")
             else:
                 _STAGES[job["stage"]](service, lease, job, lost)
-                if queue_of(job) != "cpu":  # what needs neither a GPU nor a server says nothing of them
+                if TASKS[job["stage"]][1].startswith(
+                    "gpu"
+                ):  # what needs neither a GPU nor a server says nothing of them
                     service.troubles = 0
         except LeaseLost:
             log.info("%s: another goes on, or it was cancelled", id)
@@ -276,7 +280,7 @@ def _go_on(service: Service, lease: Lease, job: Job, *, stage: str, total: int) 
     seen: dict[str, Any] = {"stage": stage, "done": 0, "total": total, "attempts": 0}
     jobs.release(service.driver, lease, **seen, dispatched_at=0.0)
     jobs.log_event(service.driver, job["id"], "progress", seen)
-    wake(service, job | seen)
+    wake(service, job | seen | {"state": "queued"})
 
 
 def _induce(service: Service, lease: Lease, job: Job, lost: threading.Event) -> None:

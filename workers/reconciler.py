@@ -7,6 +7,7 @@ import logging
 import threading
 
 from graphdb import jobs
+from graphdb.jobs import Job
 from workers import flows, training
 from workers.runtime import Service, service
 
@@ -41,12 +42,17 @@ def _run() -> None:
 def sweep(opened: Service) -> int:
     """Wake every job that is due; returns how many.
 
-    A job whose worker died, or for which no message was sent yet, is woken at once. One that is queued may have its wake-up in
-    a long queue still, so it counts as lost only while the queue is empty.
+    A job whose worker died is woken at once, in a queue of few, and so is one for which no message was sent yet. A wake-up that
+    was sent may be in a queue still, so it counts as lost only while the queue is empty.
     """
     found = jobs.due(opened.driver, tuple(flows.TASKS), lost_after=min(_LOST_AFTER, opened.settings.lease_seconds))
     waiting = {queue: opened.backlog(queue) for queue in {flows.queue_of(job) for job in found}}
-    lost = [j for j in found if j["state"] == "running" or not j["dispatched_at"] or waiting[flows.queue_of(j)] == 0]
+    lost = [j for j in found if _unsent(j) or waiting[flows.queue_of(j)] == 0]
     for job in lost:
         flows.wake(opened, job)
     return len(lost)
+
+
+def _unsent(job: Job) -> bool:
+    """Whether no wake-up was sent for a job's present state: since it was queued, or since its worker's lease lapsed."""
+    return bool(job["dispatched_at"] <= (job["lease_until"] if job["state"] == "running" else 0.0))

@@ -74,7 +74,14 @@ class Supervisor:
             name = f"worker-{number + 1}" if number else "worker"
             self.commands[name] = [
                 *(python, "-m", "celery", "--app", "workers.app", "worker", "--loglevel", "WARNING"),
-                *("--queues", "cpu,gpu.infer", "--concurrency", "1", "--without-mingle", "--without-gossip"),
+                *(
+                    "--queues",
+                    "cpu.soon,cpu,gpu.soon,gpu.infer",
+                    "--concurrency",
+                    "1",
+                    "--without-mingle",
+                    "--without-gossip",
+                ),
                 *("--hostname", f"{name}@%h"),
             ]
             if len(gpus) > 1:

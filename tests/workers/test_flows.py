@@ -296,6 +296,25 @@ def test_a_job_whose_worker_died_is_not_kept_waiting_by_a_long_queue(desk: Desk,
         jobs.delete(driver, id)
 
 
+def test_a_run_whose_worker_died_waits_once_and_not_behind_all_others(desk: Desk, driver: Driver, run_id: str) -> None:
+    sent: list[str] = []
+    crowded = replace(
+        desk.service, wake=lambda task, queue, job: sent.append(f"{queue} {job}"), backlog=lambda queue: 9
+    )
+    jobs.create(driver, "Run", run_id, stage="induce")
+    reconciler.sweep(crowded)
+    assert f"gpu.infer {run_id}" in sent
+    assert jobs.acquire(driver, run_id, "one that dies", -1)
+    driver.execute_query("MATCH (j:Job {id: $id}) SET j.dispatched_at = j.lease_until - 60", id=run_id)
+    for _ in range(2):
+        reconciler.sweep(crowded)
+        driver.execute_query(
+            "MATCH (j:Job {id: $id}) SET j.lease_until = j.lease_until - 40, j.dispatched_at = j.dispatched_at - 40",
+            id=run_id,
+        )
+    assert sent.count(f"gpu.soon {run_id}") == 1 and sent.count(f"gpu.infer {run_id}") == 1
+
+
 def test_a_run_is_not_deleted_while_a_data_set_is_made_of_it(desk: Desk, rendered: Rendered, tmp_path: Path) -> None:
     run = desk.run(desk.add(rendered, tmp_path), seed=78)
     made, _ = flows.start_dataset(desk.service, [run], {"steps": {"1": 3}}, 0)
