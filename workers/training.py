@@ -19,7 +19,7 @@ from graphdb.jobs import Job, Lease, LeaseLost, State
 from workers import processes
 from workers.processes import TrainingProcess, read_json
 from workers.runtime import Service
-from workers.training_folder import JobError, folder_of, prepare
+from workers.training_folder import JobError, folder_of, is_of, prepare
 from workers.training_record import Record
 
 log = logging.getLogger(__name__)
@@ -82,11 +82,16 @@ def train(service: Service, lease: Lease, job: Job, lost: threading.Event) -> No
 
 
 def tidy(service: Service) -> None:
-    """Stop trainings on this machine that another has taken over, or that have ended in the record."""
+    """Stop trainings on this machine that another has taken over, or that have ended in the record.
+
+    What a deleted one left is removed: whoever deletes it may be another machine.
+    """
     for folder in (service.settings.home.absolute() / "tuning").glob("ft*-*"):
         job, process = jobs.get(service.driver, folder.name), TrainingProcess(folder)
         if job is None:
-            continue  # of another database
+            if is_of(service, folder) and not process.alive():
+                shutil.rmtree(folder, ignore_errors=True)
+            continue
         ours = job["state"] in ("queued", "running") and job.get("host") in (None, _HOST)
         if not ours and process.alive():
             process.stop(None)

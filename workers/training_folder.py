@@ -62,9 +62,15 @@ def prepare(service: Service, job: Job, folder: Path, check: Callable[[], None] 
     if not counts["train"]:
         raise JobError("empty_data", "There is no row to train on.", "Name a training_file that has rows.")
     _fetch_checkpoint(service, job["id"], folder)
-    write_json(folder / "job.json", {"id": job["id"], "created_at": job["created_at"]})
+    told = {"id": job["id"], "created_at": job["created_at"], "database": service.settings.neo4j_uri}
+    write_json(folder / "job.json", told)
     write_json(folder / "spec.json", params["spec"] | {"base": spec.partition(":")[2]})
     return True
+
+
+def is_of(service: Service, folder: Path) -> bool:
+    """Whether a training's folder was written for a job of this database."""
+    return bool((read_json(folder / "job.json") or {}).get("database") == service.settings.neo4j_uri)
 
 
 def _job_of(folder: Path) -> float:

@@ -260,6 +260,26 @@ def test_a_training_is_cancelled_while_its_pictures_are_still_collected(desk: Tr
     assert desk.job(job["id"])["state"] == "cancelled"
 
 
+def test_what_a_training_leaves_on_a_machine_goes_when_it_is_deleted_on_another(
+    desk: TrainingDesk, tmp_path: Path
+) -> None:
+    folders = []
+    for suffix in ("mine", "of another database"):
+        job = desk.start(suffix=suffix)
+        prepare(desk.service, desk.job(job["id"]), folder_of(desk.service, job["id"]))
+        assert tuning.stop(desk.service, job["id"], "cancelled")
+        folders.append(folder_of(desk.service, job["id"]))
+    training.tidy(desk.service)
+    assert all(folder.exists() for folder in folders)
+    theirs = desk.service.settings.model_copy(update={"home": tmp_path / "another machine"})
+    for folder in folders:
+        assert tuning.delete(replace(desk.service, settings=theirs), folder.name)
+    told = folders[1] / "job.json"
+    told.write_text(told.read_text().replace('"database": "', '"database": "bolt://another'))
+    training.tidy(desk.service)
+    assert [folder.exists() for folder in folders] == [False, True]
+
+
 def test_a_tuned_model_in_use_is_not_deleted(desk: TrainingDesk, video: Rendered) -> None:
     job = desk.start(suffix="to be deleted")
     desk.watch(job["id"]).join(60)
