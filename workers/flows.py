@@ -182,15 +182,14 @@ def work(service: Service, id: str, owner: str, stages: Sequence[str]) -> None:
                 _fail(service, lease, "poison", detail, "Read the worker's log; a retry starts from what was stored.")
             else:
                 _STAGES[job["stage"]](service, lease, job, lost)
-                if TASKS[job["stage"]][1].startswith(
-                    "gpu"
-                ):  # what needs neither a GPU nor a server says nothing of them
+                # what needs neither a GPU nor a server says nothing of them
+                if TASKS[job["stage"]][1].startswith("gpu"):
                     service.troubles = 0
         except LeaseLost:
             log.info("%s: another goes on, or it was cancelled", id)
         except Exception as e:  # noqa: BLE001 # whatever it was, the job must not stay as it is
             broken = _is_broken(e)
-            _trouble(service, lease, job, e, owner, counts=not broken)
+            _trouble(service, lease, job, e, owner)
     if broken:
         end_process()
     if service.troubles > before:  # others may have a model that answers: they get a start
@@ -198,7 +197,7 @@ def work(service: Service, id: str, owner: str, stages: Sequence[str]) -> None:
 
 
 def _is_broken(error: Exception) -> bool:
-    """Whether a GPU is gone for this process: after a fault of its own, every call of CUDA fails."""
+    """Whether a GPU is gone for this process: after one such fault every call of CUDA fails, for whatever job."""
     text = str(error)
     return "CUDA error" in text and "out of memory" not in text
 
@@ -209,8 +208,8 @@ def end_process() -> None:
     os._exit(1)
 
 
-def _trouble(service: Service, lease: Lease, job: Job, error: Exception, owner: str, *, counts: bool) -> None:
-    """Fail for what won't pass, try again for what may; where it `counts`, that was one of the job's attempts."""
+def _trouble(service: Service, lease: Lease, job: Job, error: Exception, owner: str) -> None:
+    """Fail for what won't pass, try again for what may."""
     log.exception("%s in stage %s", job["id"], job["stage"])
     try:
         if isinstance(error, MediaError | JobError):
@@ -225,18 +224,17 @@ def _trouble(service: Service, lease: Lease, job: Job, error: Exception, owner: 
             jobs.log_event(service.driver, job["id"], "trouble", told)
             until, before = time.time() + error.seconds, job["attempts"] - 1
             jobs.release(service.driver, lease, not_before=until, dispatched_at=0.0, attempts=before)
-        elif counts and job["attempts"] >= service.settings.max_attempts:
+        elif job["attempts"] >= service.settings.max_attempts:
             service.troubles += 1
             code = "model_unavailable" if isinstance(error, VideoLLMError | SpecError) else "internal"
             detail = f"{type(error).__name__}: {error}"[:500]
             _fail(service, lease, code, f"{detail} (worker {owner})", "Mend the cause, then retry the job.")
         else:
             service.troubles += 1
-            delay, attempts = 2.0 ** job["attempts"], job["attempts"] - (not counts)
+            delay = 2.0 ** job["attempts"]
             told = {"detail": str(error)[:500], "retry_in": delay, "worker": owner}
             jobs.log_event(service.driver, job["id"], "trouble", told)
-            until = time.time() + delay
-            jobs.release(service.driver, lease, not_before=until, dispatched_at=0.0, attempts=attempts)
+            jobs.release(service.driver, lease, not_before=time.time() + delay, dispatched_at=0.0)
     except LeaseLost:
         log.info("%s: no longer ours", job["id"])
 
