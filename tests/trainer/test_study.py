@@ -74,6 +74,7 @@ def test_a_report_tells_means_differences_and_what_is_not_measured() -> None:
     assert 0 < float(told[2]) < 0.05 and float(told[2]) < float(told[3].split()[0])
     assert next(line for line in lines if line.startswith("| base |")).startswith("| base | 0.0 | 0.0 |"), "one model"
     assert "![Fig. 5: lambda](study/lambda-world.svg)" in lines
+    assert any(line.startswith("| Distillation (1 of 3 seeds) | ") for line in lines)
     assert any("models are measured" in line for line in lines)
     assert not any("world-shifted" in line or line.startswith(("| Instruct |", "| 4 |")) for line in lines)
     assert [name for name, _ in pictures(plan, results)] == ["arms-world.svg", "lambda-world.svg"]

@@ -94,6 +94,12 @@ class Row:
     seeds: Mapping[int, Sequence[Verdict]]
     data: Sequence[Result]
     models: int  # one where all seeds start from it
+    wanted: int  # of seeds
+
+    @property
+    def lacks(self) -> str:
+        """What a reader is to know of a row that is not whole yet."""
+        return f" ({len(self.seeds)} of {self.wanted} seeds)" if len(self.seeds) < self.wanted else ""
 
     def accuracies(self, part: str) -> dict[int, float]:
         """The share that each seed has right of the questions of a column."""
@@ -160,13 +166,13 @@ def _picture(section: Section) -> str:
 
 
 def _sections(plan: Plan, results: Results) -> Iterator[Section]:
-    """The tables of which anything is known."""
+    """The tables of which two rows are known."""
     for table, cells in plan.rows.items():
         benchmarks = dict.fromkeys(ask.benchmark for of in cells.values() for c in of for ask in plan.asks[c])
         for told, benchmark in product((TABLES[table],), benchmarks if table == "arms" else ("world",)):
             ask = Ask(benchmark, "rationale" if table == "rationale" else "direct", plan.scale.questions)
             rows = {name: row for name, of in cells.items() if (row := _row(name, ask, of, results))}
-            if rows:
+            if len(rows) > 1:  # one row alone compares nothing
                 yield Section(table, benchmark, rows, *_tests(told, rows))
 
 
@@ -177,7 +183,7 @@ def _row(name: str, ask: Ask, cells: Sequence[Cell], results: Results) -> Row | 
     if not seeds:
         return None
     pooled = Report.of_verdicts(name, [v for one in seeds.values() for v in one])
-    return Row(pooled, seeds, [known[seed]["data"] for seed in seeds], len(set(cells)))
+    return Row(pooled, seeds, [known[seed]["data"] for seed in seeds], len(set(cells)), len(cells))
 
 
 def _verdicts(ask: Ask, result: Result) -> Iterator[Verdict]:
@@ -225,7 +231,7 @@ def _table(table: Table, section: Section, adjusted: Mapping[int, float]) -> Ite
     yield f"| {' | '.join(heads)} |"
     yield f"| --- |{' ---: |' * (len(heads) - 1)}"
     for name, row in section.rows.items():
-        told = [name, *(_accuracy(row, c) for c in _COLUMNS), _percent(row.report.scores[ALL].blind)]
+        told = [name + row.lacks, *(_accuracy(row, c) for c in _COLUMNS), _percent(row.report.scores[ALL].blind)]
         f1 = [fmean(d["f1"].values()) for d in row.data]
         told += [f"{fmean(f1):.3f}", f"{fmean(d['samples'] for d in row.data):.0f}"]
         test = section.tests.get(name)
