@@ -12,6 +12,7 @@ from trainer.study import plan as plans
 from trainer.study.report import markdown
 from workers.study import Study
 
+ROOT = Path(__file__).parent.parent.parent
 SCALE = replace(plans.QUICK, worlds=2, samples=12, steps=2, base=(2, 20, 3), questions=6, tables=())
 
 
@@ -42,6 +43,23 @@ def test_a_study_goes_from_videos_to_a_table_and_is_not_done_twice(tmp_path: Pat
     study.run(plan, told.append)
     assert told[-1] == "0 models to measure"
     assert list(markdown(plan, study.result, "stsg study")) == lines
+
+
+def test_the_report_and_the_readme_say_what_the_kept_answers_do(tmp_path: Path) -> None:
+    told = list(markdown(plans.study(plans.FULL), Study(tmp_path).result, "stsg study"))
+    assert (ROOT / "trainer" / "STUDY.md").read_text().splitlines() == told
+    readme = (ROOT / "README.md").read_text().splitlines()
+    kept, shown = (
+        rows(lines, lines.index(next(x for x in lines if x.startswith("| arm ")))) for lines in (told, readme)
+    )
+    assert [
+        [row[at] for at in (0, 1, 2, 3, 8)] for row in kept
+    ] == shown  # the arm, accuracies by steps, the difference
+
+
+def rows(lines: list[str], head: int) -> list[list[str]]:
+    """The cells of a table's rows."""
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[head + 2 : lines.index("", head)]]
 
 
 def read(file: Path) -> list[dict[str, Any]]:
