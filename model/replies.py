@@ -17,12 +17,8 @@ MAX_NAME = 160  # characters: a database indexes names
 _MAX_WORDS = 12  # of a name, predicate or value; longer ones are sentences, not names
 _ITEM = re.compile(r"^\s*(?:[-*•–]|\d{1,3}[.)])\s+")  # what begins an item of a list
 _REFUSALS = ("i'm sorry", "i am sorry", "sorry,", "i cannot", "i can't", "i am unable", "i'm unable", "as an ai")
-_VERBS = {
-    "is": "",
-    "are": "",
-    "has": "with",
-    "have": "with",
-}  # at the head of a mark, and what stands for them in a name
+# at the head of a mark, and what stands for them in a name
+_VERBS = {"is": "", "are": "", "has": "with", "have": "with"}
 _NOTHING = frozenset({"", "none", "null", "n/a", "nothing", "unknown", "na"})
 
 

@@ -44,8 +44,8 @@ def _graph(clip: Clip, k: int, rows: list[_Row], reply: Reply, reading: Reading)
     start, end = span(clip, k)
     frame, evidence = clip.keyframes[k].id, tuple(e for e in (reply.exchange,) if e)
     nodes: dict[str, ObjectNode] = {}
-    whole, broken = _parted(rows)
-    for fields in broken:
+    whole = [row for row in rows if _is_whole(*row)]
+    for _, fields in (row for row in rows if not _is_whole(*row)):
         reading.refuse("whole_graph", "empty_field", reply, " | ".join(fields))
     for _, (name, category, mark, kind) in (row for row in whole if row[0] == "object"):
         id = f"c{clip.index}/k{k}/{category}/{sum(o.category == category for o in nodes.values()) + 1}"
@@ -76,7 +76,6 @@ def _graph(clip: Clip, k: int, rows: list[_Row], reply: Reply, reading: Reading)
     return SceneGraph(tuple(nodes.values()), tuple(dict.fromkeys(relations)))
 
 
-def _parted(rows: list[_Row]) -> tuple[list[_Row], list[list[str]]]:
-    """The rows that say all that they must, and the fields of the others: only an object's mark and kind may be empty."""
-    broken = [fields for what, fields in rows if not all(fields[:2] if what == "object" else fields)]
-    return [row for row in rows if row[1] not in broken], broken
+def _is_whole(what: str, fields: list[str]) -> bool:
+    """Whether a row says all that it must: only an object's mark and kind may be empty."""
+    return all(fields[:2] if what == "object" else fields)
