@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check up down lock clean
+.PHONY: help setup demo test gpu check up down lock clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ down: $(READY)  ## stop the local stack
 
 test: $(READY)  ## the whole test suite
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+gpu: $(READY)  ## the tests that need a GPU
+	STSG_TEST_GPU=1 $(BIN)/pytest tests/gpu
 
 check: $(READY)  ## lint, formatting, strict types, import contracts
 	$(BIN)/ruff check .

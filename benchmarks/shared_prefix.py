@@ -50,7 +50,7 @@ def measured(trainer: RationaleTrainer, per_video: int) -> tuple[float, float, i
     trainer.model.zero_grad()
     now = time.perf_counter if torch.cuda.is_available() else time.process_time
     since = now()
-    with trainer.compute_loss_context_manager():
+    with trainer.precision():
         loss = trainer._losses(trainer.model, inputs, shared=shared).total
     loss.backward()
     if torch.cuda.is_available():

@@ -16,6 +16,8 @@ from graphdb.local import LocalNeo4j, free_port
 from tests.stack import stack
 
 HERE = Path(__file__).parent
+if "STSG_TEST_GPU" not in os.environ:
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""  # what is compared to the last bit is computed alike on every machine
 BESIDE_OTHERS = "PYTEST_XDIST_WORKER" in os.environ
 if BESIDE_OTHERS:  # threads that wait for each other are slower than one, where another process has the other core
     os.environ.setdefault("OMP_NUM_THREADS", "1")

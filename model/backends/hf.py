@@ -20,6 +20,7 @@ from torch import Tensor
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from model.backends import videochat2, vila  # noqa: F401 # registered with the Auto classes
+from model.backends.exactly import in_32_bits
 from model.backends.hf_prompts import Prompt, Prompter, Ways, joined
 from model.video_llm import Reply, Request, VideoLLMError
 
@@ -29,6 +30,7 @@ _FRAMES = {  # of classes that were trained on videos, of few tokens a frame
     "video_llava": "video",
     "videochat2": "video",
 }
+_SAME = 1e-3  # of the largest logit: two ways to the same ones, in 32 bits, differ by no more
 _WORTH_SHARING = 512  # tokens saved from which on a batch of its own is cheaper than repeating the prefix
 
 
@@ -139,8 +141,9 @@ class HuggingFaceVideoLLM:
         if self._share is None:
             pair = [min(group, key=lambda p: len(p.ids)), max(group, key=lambda p: len(p.ids))]
             try:
-                one, two = self._shared(pair).logits.float(), self._plain(pair).logits.float()
-                self._share = bool((one - two).abs().max() <= 0.02 * two.abs().max())
+                with in_32_bits(self._network):  # rounding to 16 bits can be as large as what a mistake does
+                    one, two = self._shared(pair).logits, self._plain(pair).logits
+                self._share = bool((one - two).abs().max() <= _SAME * two.abs().max())
                 why = "other logits"
             except torch.OutOfMemoryError:
                 return False

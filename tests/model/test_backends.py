@@ -22,12 +22,15 @@ from transformers import (
 
 import model.backends.hf as hf
 from model.backends import SpecError, open_video_llm
+from model.backends.exactly import in_32_bits
 from model.backends.hf import HuggingFaceVideoLLM
 from model.backends.hf_prompts import joined
 from model.backends.scripted import ScriptedVideoLLM
 from model.backends.trace import Traced
 from model.stsg import Keyframe
 from model.video_llm import Reply, Request, VideoLLMError
+from trainer.conformance.checkpoints import FAMILIES
+from trainer.conformance.family import Family, build
 from trainer.tiny.network import build_network
 from trainer.tiny.vocabulary import build_processor, build_tokenizer
 
@@ -154,6 +157,26 @@ def test_the_tiny_model_sees_frames_of_any_size_as_it_was_taught() -> None:
     frames = [Keyframe(f"vid_x:{n}", 0.0, np.zeros((n, 2 * n, 3), np.uint8)) for n in (200, 512)]
     shown = llm._prompter.prompts([Request("s", "", tuple(frames)), Request("s", "", (frames[0],))])
     assert [len(next(iter(p.media.values()))) for p in shown] == [16, 16]
+
+
+@pytest.mark.parametrize(
+    "family", [f for f in FAMILIES if f.name in ("VILA 1.5", "LFM3-VL", "Qwen3.5-MoE")], ids=lambda f: f.name
+)
+def test_a_network_of_16_bits_computes_in_32_where_ways_are_compared(family: Family, tmp_path: Path) -> None:
+    build(family, tmp_path)
+    llm = HuggingFaceVideoLLM(str(tmp_path), share=False)
+    network = llm._network.bfloat16()
+    stored = {name: value.clone() for name, value in network.state_dict().items()}
+    prompts = llm._prompter.prompts(REQUESTS[:2])
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        with in_32_bits(network):
+            found = llm._plain(prompts).logits
+        assert all(torch.equal(value, stored[name]) for name, value in network.state_dict().items())
+        rounded = llm._plain(prompts).logits
+    with torch.inference_mode():
+        network.float()
+        expected = llm._plain(prompts).logits
+    assert torch.equal(found, expected) and not torch.equal(rounded.float(), expected)
 
 
 def test_choices_that_begin_alike_are_scored_to_their_end(qwen: Path) -> None:

@@ -1,6 +1,7 @@
 """The loss is the paper's (STEP Sec. 3.2), however a step is cut up and whether or not rows share their prefixes."""
 
 import json
+import pickle
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,7 @@ def test_rows_that_share_their_prefix_have_the_loss_and_gradients_of_two_passes(
     trainer = build(folder)
     assert trainer.shared is (name not in IN_TWO_PASSES)
     if name in IN_TWO_PASSES:
+        assert not in_16_bits(trainer)
         return
     two, others = part_losses(trainer, shared=False)
     for width in (0, 10_000):  # the third sample in a row of its own, and behind the first two
@@ -119,6 +121,39 @@ def test_rows_that_share_their_prefix_have_the_loss_and_gradients_of_two_passes(
         most = max(float(g.abs().max()) for g in others.values())
         for key, gradient in gradients.items():
             torch.testing.assert_close(gradient, others[key], rtol=1e-3, atol=1e-5 * most, msg=key)
+    assert in_16_bits(trainer)
+
+
+def in_16_bits(trainer: RationaleTrainer) -> bool:
+    """Whether it is found that prefixes can be shared where rounding hides what that does wrong."""
+    trainer.tuned.network.bfloat16()
+    trainer._collator.shared = True
+    trainer.settle_sharing()
+    assert trainer.tuned.network.dtype == torch.bfloat16
+    return trainer.shared
+
+
+def test_batches_are_made_in_other_processes_too_and_their_errors_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def with_processes(*given: Any) -> SFTConfig:
+        made = arguments(*given)
+        made.dataloader_num_workers = processes
+        return made
+
+    arguments, found = sft._arguments, []
+    monkeypatch.setattr(sft, "_arguments", with_processes)
+    for processes in (0, 2):
+        trainer = build(make_folder(tmp_path / str(processes), 4))
+        trainer.data_collator = pickle.loads(pickle.dumps(trainer.data_collator))  # as other ways to start them do
+        trainer.train()
+        found.append([row["loss"] for row in losses(tmp_path / str(processes))])
+    assert found[0] == found[1]
+    trainer = build(make_folder(tmp_path / "broken", 4))
+    next((tmp_path / "broken" / "pictures").glob("2_*")).write_bytes(b"no picture")
+    with pytest.raises(TuningError) as told:
+        trainer.train()
+    assert told.value.code == "frames_gone" and told.value.field == "qra_2" and told.value.remedy
 
 
 def test_a_class_that_takes_no_mask_of_its_own_is_run_in_two_passes(tmp_path: Path) -> None:

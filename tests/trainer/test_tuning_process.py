@@ -28,6 +28,7 @@ from tests.trainer.tuning_folders import (
 )
 from trainer.tuning import checkpoints
 from trainer.tuning.__main__ import main
+from trainer.tuning.dry_run import estimate
 
 DISTURBED: dict[str, Any] = {"rows": 7, "epochs": 2, "batch": 2, "accumulation": 2, "save_every": 2}
 
@@ -206,6 +207,46 @@ def train_into_nothing(folder: Path) -> None:
 
     sft.step_losses = broken
     train(folder)
+
+
+def with_room_for(rows: int) -> None:
+    """From here on this process's device has memory for so many rows of a batch."""
+    plain = sft.RationaleTrainer.compute_loss
+
+    def compute_loss(trainer: sft.RationaleTrainer, model: Any, inputs: dict[str, torch.Tensor], **more: Any) -> Any:
+        if len(inputs["input_ids"]) > rows:
+            raise torch.OutOfMemoryError("a device with little memory")
+        return plain(trainer, model, inputs, **more)
+
+    sft.RationaleTrainer.compute_loss = compute_loss
+
+
+def train_with_room(folder: Path, rows: str) -> None:
+    with_room_for(int(rows))
+    train(folder)
+
+
+def test_a_step_that_needs_too_much_memory_is_run_in_smaller_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted: dict[str, Any] = {"rows": 8, "batch": 8, "epochs": 2}
+    parted, fitted, large = (tmp_path / name for name in ("parted", "fitted", "large"))
+    assert done(start(make_folder(parted, accumulation=2, **wanted))) == 0
+    assert done(start(make_folder(fitted, **wanted), train_with_room, rows="4")) == 0
+    assert [r["loss"] for r in losses(parted)] == [r["loss"] for r in losses(fitted)] != []
+    [event] = [e for e in read_lines(fitted / "events.jsonl") if e["event"] == "smaller_parts"]
+    assert event["level"] == "warn" and "2 parts." in event["message"]
+
+    assert done(start(make_folder(large, **wanted), train_with_room, rows="0")) == 1
+    error = result(large)["error"]
+    assert error["code"] == "out_of_memory" and "fewer frames" in error["remedy"]
+    tried = [e["message"] for e in read_lines(large / "events.jsonl") if e["event"] == "smaller_parts"]
+    assert [message.count("anew") for message in tried] == [0, 0, 0, 1] and "8 parts" in tried[-1]
+
+    monkeypatch.setattr(sft.RationaleTrainer, "compute_loss", sft.RationaleTrainer.compute_loss)  # comes back
+    with_room_for(2)
+    told = estimate(make_folder(tmp_path / "dry", **wanted))
+    assert told["accumulation"] == 4 and not told["gradient_checkpointing"]
 
 
 def test_two_processes_give_what_one_gives(tmp_path: Path) -> None:

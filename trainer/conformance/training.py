@@ -32,7 +32,14 @@ def step_fault(checkpoint: Path, asked: Request, lora: Lora | None) -> str | Non
         folder = Path(name)
         _write_rows(folder, asked)
         spec = TuningSpec(
-            str(checkpoint), batch=2, max_steps=1, learning_rate=1e-2, warmup=0.0, schedule="constant", lora=lora
+            str(checkpoint),
+            batch=2,
+            max_steps=1,
+            learning_rate=1e-2,
+            warmup=0.0,
+            schedule="constant",
+            exact=True,
+            lora=lora,
         )
         with closing(Journal(folder, first=True)) as journal:  # its heartbeat would write while the folder is removed
             trainer = build_trainer(spec, folder, None, journal, Stop(folder))

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from PIL import Image as Pillow
 from torch import Tensor
+from torch.utils.data import get_worker_info
 
 from model.backends.hf_prompts import Prompt, Prompter, Ways, joined
 from model.rationale.formats import instructed
@@ -23,6 +24,7 @@ from trainer.tuning.spec import TuningError, TuningSpec
 
 IGNORE = -100  # label of a token that is not learned
 PADDING = -1  # segment of a token that only fills a row up
+_FAILED = "failed"  # in the place of a batch: why there is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,32 @@ def keyframes(sample: Sample) -> tuple[Keyframe, ...]:
             raise TuningError("frames_gone", sample.id, detail, remedy) from e
         frames.append(Keyframe(f"{file}:{round(t * 1000):09d}", t, image))
     return tuple(frames)
+
+
+@dataclass(slots=True)
+class Collator:
+    """Makes batches of samples that are named by their numbers, also in processes of their own, which a GPU's training has."""
+
+    encoder: Encoder
+    samples: Sequence[Sample]
+    pad: int
+    per_video: int
+    shared: bool
+
+    def __call__(self, rows: Sequence[Mapping[str, int]]) -> dict[str, Any]:
+        try:
+            encoded = [self.encoder.encode(self.samples[row["sample"]]) for row in rows]
+            return collate(encoded, self.pad, shared=self.shared, per_video=self.per_video)
+        except TuningError as e:
+            if get_worker_info() is None:
+                raise
+            return {_FAILED: (e.code, e.field, e.detail, e.remedy)}  # torch would make a RuntimeError of it
+
+
+def checked(batch: Mapping[str, Any]) -> None:
+    """Raises the TuningError that kept a process from making this batch, if one did."""
+    if told := batch.get(_FAILED):
+        raise TuningError(*told)
 
 
 def collate(samples: Sequence[Encoded], pad: int, *, shared: bool, per_video: int = 1) -> dict[str, Tensor]:

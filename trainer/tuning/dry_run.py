@@ -14,7 +14,8 @@ from trainer.tuning.journal import Journal
 from trainer.tuning.networks import trained_parameters
 from trainer.tuning.run import read_spec
 from trainer.tuning.sft import RationaleTrainer
-from trainer.tuning.start import build_trainer
+from trainer.tuning.spec import TuningSpec
+from trainer.tuning.start import build_trainer, fitted
 from trainer.tuning.stop import Stop
 
 _LOOKED_AT = 64  # samples
@@ -26,11 +27,17 @@ def estimate(folder: Path) -> dict[str, Any]:
     """Samples, tokens a sample, steps, parameters, memory and seconds; nothing in the folder changes.
 
     One process tells what each of several would take: its part of a batch, and memory for the gradients that they exchange.
+    `accumulation` and `gradient_checkpointing` are those of the spec, or of the first smaller one that fits the device.
 
     Raises:
         TuningError: whatever would stop the training at its start.
     """
-    spec = read_spec(folder, alone=True)
+    return fitted(read_spec(folder, alone=True), lambda spec: _measured(spec, folder), lambda _: None)
+
+
+def _measured(spec: TuningSpec, folder: Path) -> dict[str, Any]:
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
     part = replace(spec, processes=1, batch=spec.batch // spec.processes)
     trainer = build_trainer(part, folder, None, Journal(folder, first=False), Stop(folder))
     samples = trainer.samples
@@ -48,6 +55,8 @@ def estimate(folder: Path) -> dict[str, Any]:
         "tokens_per_sample": {"min": min(tokens), "mean": sum(tokens) / len(tokens), "max": max(tokens)},
         "tokens_counted_on": len(tokens),
         "shared_prefix": trainer.shared,
+        "accumulation": spec.accumulation,
+        "gradient_checkpointing": spec.gradient_checkpointing,
         "steps": steps,
         "parameters": sum(p.numel() for p in trainer.tuned.trained.parameters()),
         "parameters_trained": trained,
@@ -74,7 +83,7 @@ def _seconds(trainer: RationaleTrainer, samples: list[Encoded]) -> float:
         trainer.model.train()
         batch = collate(samples, pad, shared=trainer.shared, per_video=trainer.per_video)
         inputs = trainer._prepare_inputs(batch)
-        with trainer.compute_loss_context_manager():
+        with trainer.precision():
             loss = trainer.compute_loss(trainer.model, inputs)
         trainer.accelerator.backward(loss)
         if torch.cuda.is_available():

@@ -47,8 +47,8 @@ def open_network(spec: TuningSpec, checkpoint: Path | None = None) -> Tuned:
         TuningError: a base that is not there, or that is not safe to load.
     """
     _check_base(spec.base)
-    on_device = torch.cuda.is_available()
-    dtype = torch.bfloat16 if on_device and spec.lora is not None else torch.float32  # what is trained stays exact
+    short = torch.cuda.is_available() and spec.lora is not None and not spec.exact
+    dtype = torch.bfloat16 if short else torch.float32  # what is trained stays exact
     source = str(checkpoint) if checkpoint is not None and spec.lora is None else spec.base
     trusted = trusts(spec.base)
     try:

@@ -41,12 +41,24 @@ def run(folder: Path) -> int:
 
 
 def _train(folder: Path, journal: Journal, stop: Stop) -> None:
-    spec = read_spec(folder)
-    checkpoint = checkpoints.newest(folder)
+    spec, checkpoint = read_spec(folder), checkpoints.newest(folder)
     journal.event("started", f"Process {os.getpid()} began.", checkpoint=checkpoint.name if checkpoint else None)
 
+    from trainer.tuning.start import fitted
+
+    def tell(smaller: TuningSpec) -> None:
+        message = f"The device's memory was too small. A step now has {smaller.accumulation} parts"
+        message += " and computes activations anew." if smaller.gradient_checkpointing else "."
+        journal.event("smaller_parts", message, level="warn")
+
+    fitted(spec, lambda spec: _trained(spec, folder, journal, stop), tell)
+
+
+def _trained(spec: TuningSpec, folder: Path, journal: Journal, stop: Stop) -> None:
     from trainer.tuning.start import build_trainer, finish
 
+    stop.training(on=False)
+    checkpoint = checkpoints.newest(folder)
     trainer = build_trainer(spec, folder, checkpoint, journal, stop)
     journal.event("training", "Training began.", samples=len(trainer.samples), steps=journal.total)
     stop.training(on=True)
@@ -121,9 +133,6 @@ def _state(result: Path) -> str | None:
 
 def _unforeseen(e: Exception) -> dict[str, str]:
     traceback.print_exc()
-    if type(e).__name__ == "OutOfMemoryError":
-        remedy = "Raise accumulation, or set gradient_checkpointing, fewer frames or lora."
-        return {"code": "out_of_memory", "detail": f"The device's memory is too small: {e}", "remedy": remedy}
     if isinstance(e, OSError) and e.errno in checkpoints.FULL:
         remedy = "Make room and start again; it goes on from the last checkpoint."
         return {"code": "disk_full", "detail": f"There is no room to write: {e}.", "remedy": remedy}

@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ from torch import Tensor
 from transformers import PrinterCallback, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
+from model.backends.exactly import in_32_bits
 from trainer.tuning import checkpoints, shared_prefix
-from trainer.tuning.collate import PADDING, Encoder, collate
+from trainer.tuning.collate import PADDING, Collator, Encoder, checked, collate
 from trainer.tuning.data import Sample, order_by_frames
 from trainer.tuning.journal import Journal
 from trainer.tuning.loss import Losses, step_losses
@@ -25,6 +26,7 @@ from trainer.tuning.stop import Stop, Stopped
 from trainer.tuning.validation import Validation
 
 _SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
+_SAME = 1e-5  # two ways to the same loss, in 32 bits, differ by no more of it
 _IN_ONE_ROW = 1_000_000  # tokens
 _WORKERS = 4  # processes that read pictures while a GPU computes
 
@@ -45,30 +47,36 @@ class RationaleTrainer(SFTTrainer):  # type: ignore[misc]
     ) -> None:
         self.spec, self.tuned, self.journal, self.stop, self.validation = spec, tuned, journal, stop, validation
         self.encoder = Encoder(spec, tuned.processor, tuned.ways, tuned.network.dtype, tuned.longest)
-        self.shared, self.per_video, self.due = spec.shared_prefix, spec.per_video, False
+        self.samples, self.per_video, self.due = samples, spec.per_video, False
+        self._pad = tuned.processor.tokenizer.pad_token_id
+        self._collator = Collator(self.encoder, samples, self._pad, spec.per_video, spec.shared_prefix)
         self.random_state: tuple[Any, ...] = ()
         self.parts = torch.zeros(3, dtype=torch.float64)  # L_answer, L_rationale and tokens of the step so far
         self.gradient_norm = 0.0  # of the step, before it is clipped
         total = spec.steps(len(samples))
         shown = order_by_frames(samples, total * spec.batch, spec.seed, spec.per_video)
-        self.samples, self._pad = samples, tuned.processor.tokenizer.pad_token_id
         super().__init__(
             model=tuned.trained,
             args=_arguments(spec, total, journal.folder),
             train_dataset=Dataset.from_dict({"sample": shown}),
-            data_collator=self._collated,
+            data_collator=self._collator,
             processing_class=tuned.processor,
             callbacks=[_Steps(self)],
         )
         self.remove_callback(PrinterCallback)  # the journal tells
 
+    @property
+    def shared(self) -> bool:
+        """Whether rows about the same frames share their visual prefix."""
+        return self._collator.shared
+
     def settle_sharing(self) -> None:
         """Share prefixes only where this class gives the same loss so; found out on the first samples that would share one."""
         tried = self._would_share() if self.shared else []
-        self.shared = bool(tried)
+        self._collator.shared = bool(tried)
         reason = (shared_prefix.why_not(self.tuned.network) or self._difference(tried)) if tried else None
         if reason is not None:
-            self.shared = False
+            self._collator.shared = False
             self.journal.event("shared_prefix_off", f"Rows don't share their prefixes: {reason}.", level="warn")
 
     def _would_share(self) -> list[Sample]:
@@ -84,26 +92,28 @@ class RationaleTrainer(SFTTrainer):  # type: ignore[misc]
 
     def _difference(self, samples: list[Sample]) -> str | None:
         try:
-            one, two = (self._loss_of(samples, shared=shared) for shared in (True, False))
-        except torch.OutOfMemoryError:
-            raise
+            with in_32_bits(self.model):  # rounding to 16 bits can be as large as what a mistake does
+                one, two = (self._loss_of(samples, shared=shared) for shared in (True, False))
         except Exception as e:  # noqa: BLE001 # whatever the class can't do, two passes can
             return f"{type(e).__name__}: {e}"
-        exact = self.tuned.network.dtype == torch.float32 and not self.args.bf16
         apart = abs(one - two) / max(abs(two), 1e-6)
-        return None if apart <= (1e-5 if exact else 2e-2) else f"the loss differs by {apart:.1e}"
+        return None if apart <= _SAME else f"the loss differs by {apart:.1e}"
 
     @torch.no_grad()
     def _loss_of(self, samples: list[Sample], *, shared: bool) -> float:
         encoded = [self.encoder.encode(sample) for sample in samples]
         batch = collate(encoded, self._pad, shared=shared, per_video=self.per_video)
         self.model.eval()
-        with self.compute_loss_context_manager():
-            return float(self._losses(self.model, self._prepare_inputs(batch), shared=shared, width=_IN_ONE_ROW).total)
+        return float(self._losses(self.model, self._prepare_inputs(batch), shared=shared, width=_IN_ONE_ROW).total)
 
-    def _collated(self, rows: list[Mapping[str, int]]) -> dict[str, Tensor]:
-        encoded = [self.encoder.encode(self.samples[row["sample"]]) for row in rows]
-        return collate(encoded, self._pad, shared=self.shared, per_video=self.per_video)
+    def get_batch_samples(self, *given: Any) -> tuple[list[Any], None]:
+        batches, _ = super().get_batch_samples(*given)
+        for batch in batches:
+            checked(batch)
+        return batches, None
+
+    def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> None:
+        """Nothing to count: every step has `batch` samples."""
 
     def compute_loss(self, model: Any, inputs: dict[str, Tensor], **_: Any) -> Tensor:
         """This part's share of L = L_answer + lambda L_rationale, times the processes whose gradients are averaged."""
@@ -127,8 +137,9 @@ class RationaleTrainer(SFTTrainer):  # type: ignore[misc]
             -log_probs, terms[:, 1:], samples=self.spec.batch, lambda_rationale=self.spec.lambda_rationale
         )
 
-    def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> None:
-        """Nothing to count: every step has `batch` samples."""
+    def precision(self) -> AbstractContextManager[Any]:
+        """In which number type a step computes, also where accelerate has not been put around the model."""
+        return torch.autocast(self.args.device.type, torch.bfloat16) if self.args.bf16 else nullcontext()
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
         norm = super()._get_grad_norm(model, grad_norm=grad_norm)
@@ -187,7 +198,7 @@ class RationaleTrainer(SFTTrainer):  # type: ignore[misc]
 
     def _validate(self) -> None:
         """Accuracy by steps on the held-out rows, told in the metrics."""
-        with torch.autocast(self.args.device.type, torch.bfloat16) if self.args.bf16 else nullcontext():
+        with self.precision():
             found = self.validation.run(self.accelerator)
         if found:
             self.journal.metrics({"step": self.state.global_step, "validation": found})
@@ -263,7 +274,7 @@ def _arguments(spec: TuningSpec, total: int, folder: Path) -> SFTConfig:
         warmup_steps=round(spec.warmup * total),
         weight_decay=spec.weight_decay,
         optim="adamw_torch",
-        bf16=on_device and torch.cuda.is_bf16_supported(),
+        bf16=on_device and torch.cuda.is_bf16_supported() and not spec.exact,
         use_cpu=not on_device,
         activation_checkpointing=spec.gradient_checkpointing,
         gradient_checkpointing=None,  # the name of old

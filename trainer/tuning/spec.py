@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Self, get_args
 
 from model.rationale.formats import ANSWER_INSTRUCTION, RATIONALE_INSTRUCTION
@@ -63,6 +63,7 @@ class TuningSpec:
     weight_decay: float = 0.0
     schedule: Schedule = "cosine"
     gradient_checkpointing: bool = False
+    exact: bool = False  # in 32 bits on a GPU too, where it is bfloat16 otherwise
     shared_prefix: bool = True
     per_video: int = 1  # samples about the same frames that follow each other behind one visual prefix
     mixture: Mixture | None = None
@@ -114,6 +115,18 @@ class TuningSpec:
         if values.get("recipe") in ANSWERS_ONLY:
             values.setdefault("lambda_rationale", 0.0)
         return cls(**values)
+
+    def smaller(self) -> Self | None:
+        """The same training for a device of less memory: in smaller parts, or with activations computed anew; None: no more.
+
+        Samples about the same frames stay together as long as they can.
+        """
+        most = self.batch // self.processes
+        finer = [n for n in range(self.accumulation + 1, most + 1) if most % n == 0]
+        together = [n for n in finer if most // n >= self.per_video]
+        if together or (finer and self.gradient_checkpointing):
+            return replace(self, accumulation=(together or finer)[0])
+        return None if self.gradient_checkpointing else replace(self, gradient_checkpointing=True)
 
     def to_dict(self) -> dict[str, Any]:
         """The spec as JSON values."""
@@ -188,6 +201,7 @@ _CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "weight_decay": (lambda v: _number(v, 0, 1e3), "a number of 0 or more"),
     "schedule": (lambda v: v in SCHEDULES, f"one of {', '.join(SCHEDULES)}"),
     "gradient_checkpointing": (_truth, "true or false"),
+    "exact": (_truth, "true or false"),
     "shared_prefix": (_truth, "true or false"),
     "per_video": (lambda v: _whole(v, 1, 64), "a whole number from 1 to 64"),
     "mixture": (

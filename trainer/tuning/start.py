@@ -1,7 +1,12 @@
 """From a folder to a trainer, and from a trained network to the finished model."""
 
+import gc
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
+import torch
 from transformers.utils import logging
 
 from trainer.tuning import checkpoints
@@ -9,9 +14,11 @@ from trainer.tuning.data import read_samples, training_samples
 from trainer.tuning.journal import Journal
 from trainer.tuning.networks import open_network, save_finished
 from trainer.tuning.sft import RationaleTrainer
-from trainer.tuning.spec import TuningSpec
+from trainer.tuning.spec import TuningError, TuningSpec
 from trainer.tuning.stop import Stop
 from trainer.tuning.validation import Validation
+
+Result = TypeVar("Result")
 
 
 def build_trainer(
@@ -32,6 +39,29 @@ def build_trainer(
     trainer = RationaleTrainer(spec, tuned, samples, journal, stop, validation)
     trainer.settle_sharing()
     return trainer
+
+
+def fitted(spec: TuningSpec, work: Callable[[TuningSpec], Result], tell: Callable[[TuningSpec], None]) -> Result:
+    """What work gives on the spec, or on the first smaller one that fits the device's memory, each of which is told before.
+
+    Several processes have the spec as it is: where one of them has no room, the others can't know.
+
+    Raises:
+        TuningError: no smaller one fits.
+    """
+    while True:
+        try:
+            return work(spec)
+        except torch.OutOfMemoryError as e:
+            smaller = spec.smaller()
+            if smaller is None or int(os.environ.get("WORLD_SIZE", "1")) > 1:
+                detail = f"The device's memory is too small: {e}"
+                remedy = "Raise accumulation, or set gradient_checkpointing, fewer frames or lora."
+                raise TuningError("out_of_memory", "accumulation", detail, remedy) from e
+        spec = smaller  # outside the handler, which keeps what was in memory
+        gc.collect()
+        torch.cuda.empty_cache()
+        tell(spec)
 
 
 def finish(trainer: RationaleTrainer, folder: Path) -> None:

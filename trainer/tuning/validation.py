@@ -37,7 +37,7 @@ class Validation:
         model = HuggingFaceVideoLLM.holding(self._tuned.network, self._tuned.processor, self._tuned.ways)
         own = self._samples[accelerator.process_index :: accelerator.num_processes]
         kinds = sorted({s.steps for s in self._samples})
-        counts = torch.zeros(len(kinds), 2, device=accelerator.device)
+        counts = torch.zeros(len(kinds), 2)
         for at in range(0, len(own), _AT_ONCE):
             if accelerator.num_processes == 1:
                 self._stop.check()
@@ -46,7 +46,7 @@ class Validation:
                 counts[kinds.index(sample.steps)] += torch.tensor(
                     [1.0, correct(reply.text, sample.answer, sample.options)]
                 )
-        told = accelerator.reduce(counts, "sum").tolist()
+        told = accelerator.reduce(counts.to(accelerator.device), "sum").tolist()
         return {str(k): {"count": int(n), "correct": int(right)} for k, (n, right) in zip(kinds, told, strict=True)}
 
     def _request(self, sample: Sample) -> Request:
