@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,10 +17,13 @@ from model.backends.trace import Traced
 from model.induction.pipeline import InductionOptions, bridge, induce_clip
 from model.induction.rejects import Rejects
 from model.induction.splitting import split
-from model.stsg import Clip, Keyframe
+from model.induction.together import together
+from model.stsg import Clip, Keyframe, SceneGraph
 from model.video_llm import Reply, Request, VideoLLM
 from workers.runtime import Service
 from workers.storage import Storage, keyframe_file, rejects_file, trace_file, video_file
+
+_AT_ONCE = 8  # clips whose prompts go to the model in the same calls
 
 
 class Told(Protocol):
@@ -51,18 +55,20 @@ def induce_video(service: Service, lease: Lease, job: Job, lost: threading.Event
     llm = Watched(service.model(job["params"]["model"]), lost)
     options = InductionOptions.from_dict({**llm.advice, **job["params"]["options"]})
     stored = graphs.load_clips(service.driver, run_id)
-    for clip in stored:
-        if not clip.induced:
-            crash_point(f"induce:{clip.index}")
-            traced = Recorder(llm)
-            graph, rejects = induce_clip(_with_images(service.storage, run_id, clip), traced.llm, options)
-            jobs.heartbeat(
-                service.driver, lease, service.settings.lease_seconds
-            )  # a trace has no transaction to prove it in
+    missing = [clip for clip in stored if not clip.induced]
+    if len(missing) < len(stored):
+        told(len(stored) - len(missing), len(stored), "induce", fresh=False)
+    for at in range(0, len(missing), _AT_ONCE):
+        part = missing[at : at + _AT_ONCE]
+        crash_point(f"induce:{part[0].index}")
+        works = [partial(_induced, service.storage, run_id, clip, options) for clip in part]
+        for clip, (graph, rejects, traced) in zip(part, together(llm, works), strict=True):
+            # a trace has no transaction to prove the lease in
+            jobs.heartbeat(service.driver, lease, service.settings.lease_seconds)
             _keep(service.storage, run_id, f"clip-{clip.index}", traced, rejects)
             crash_point(f"commit:{clip.index}")
             graphs.save_graph(service.driver, run_id, video_id, graph, clip=clip.index, lease=lease)
-        told(clip.index + 1, len(stored), "induce", fresh=not clip.induced)
+            told(clip.index + 1, len(stored), "induce", fresh=True)
     crash_point("bridge")
     traced = Recorder(llm)
     whole = graphs.load_graph(service.driver, run_id)
@@ -91,6 +97,13 @@ def all_rejects(storage: Storage, run_id: str) -> dict[str, int]:
             key = f"{row['step']}: {row['reason']}"
             counts[key] = counts.get(key, 0) + 1
     return dict(sorted(counts.items()))
+
+
+def _induced(
+    storage: Storage, run_id: str, clip: StoredClip, options: InductionOptions, llm: VideoLLM
+) -> tuple[SceneGraph, Rejects, "Recorder"]:
+    traced = Recorder(llm)
+    return *induce_clip(_with_images(storage, run_id, clip), traced.llm, options), traced
 
 
 def _with_images(storage: Storage, run_id: str, clip: StoredClip) -> Clip:

@@ -4,6 +4,7 @@ The order of events comes from their times, never from the model.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from model import prompts
 from model.induction.merging import candidates, likeness, matched
@@ -11,7 +12,7 @@ from model.induction.rejects import Reading, Rejects
 from model.induction.verification import YES_NO, is_yes
 from model.replies import read_sentence
 from model.stsg import Clip, Event, ObjectNode, Reference, SceneGraph
-from model.video_llm import VideoLLM
+from model.video_llm import Reply, Request, VideoLLM
 
 REACH = 8  # clips ahead with which a clip is compared
 
@@ -28,8 +29,11 @@ def bridge_clips(
     references: list[Reference] = []
     ends = [_ends(graph) for graph in graphs]
     for i, one in enumerate(clips):
-        for j in range(i + 1, min(i + 1 + reach, len(clips))):
-            references += _references(one, clips[j], ends[i][1], ends[j][0], llm, reading)
+        others = range(i + 1, min(i + 1 + reach, len(clips)))
+        asked = [_asked(one, clips[j], ends[i][1], ends[j][0], llm.prompt_set) for j in others]
+        replies = iter(llm.answer([request for pair in asked for request in pair.requests]))
+        for pair in asked:
+            references += pair.references([next(replies) for _ in pair.requests], reading)
     return SceneGraph(references=tuple(references), events=_events(clips, llm, reading)), reading.rejects
 
 
@@ -39,13 +43,35 @@ def _ends(graph: SceneGraph) -> tuple[list[ObjectNode], list[ObjectNode]]:
     return [c[0] for c in chains], [c[-1] for c in chains]
 
 
-def _references(
-    one: Clip, two: Clip, before: Sequence[ObjectNode], after: Sequence[ObjectNode], llm: VideoLLM, reading: Reading
-) -> list[Reference]:
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """Two clips' objects that may be the same, and a question about each two of them."""
+
+    before: Sequence[ObjectNode]
+    after: Sequence[ObjectNode]
+    candidates: Sequence[tuple[int, int]]
+    requests: Sequence[Request]
+
+    def references(self, replies: Sequence[Reply], reading: Reading) -> list[Reference]:
+        """Edges between those that the model takes for the same, each object in one at most."""
+        chances = [is_yes(request, reply, reading) for request, reply in zip(self.requests, replies, strict=True)]
+        alike = [likeness(self.before[i], self.after[j]) for i, j in self.candidates]
+        return [
+            Reference(
+                self.before[self.candidates[n][0]].id,
+                self.after[self.candidates[n][1]].id,
+                confidence=round(chances[n], 4),
+                evidence=tuple(e for e in (replies[n].exchange,) if e),
+            )
+            for n in sorted(matched(self.candidates, chances, alike))
+        ]
+
+
+def _asked(one: Clip, two: Clip, before: Sequence[ObjectNode], after: Sequence[ObjectNode], prompt_set: str) -> _Pair:
     pairs = candidates(before, after)
     requests = [
         prompts.ask(
-            llm.prompt_set,
+            prompt_set,
             "bridging_1_same_object",
             frames=[*one.keyframes, *two.keyframes],
             choices=YES_NO,
@@ -55,18 +81,7 @@ def _references(
         )
         for i, j in pairs
     ]
-    replies = llm.answer(requests)
-    chances = [is_yes(request, reply, reading) for request, reply in zip(requests, replies, strict=True)]
-    taken = matched(pairs, chances, [likeness(before[i], after[j]) for i, j in pairs])
-    return [
-        Reference(
-            before[pairs[n][0]].id,
-            after[pairs[n][1]].id,
-            confidence=round(chances[n], 4),
-            evidence=tuple(e for e in (replies[n].exchange,) if e),
-        )
-        for n in sorted(taken)
-    ]
+    return _Pair(before, after, pairs, requests)
 
 
 def _events(clips: Sequence[Clip], llm: VideoLLM, reading: Reading) -> tuple[Event, ...]:

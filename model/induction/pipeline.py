@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any, Self
 
 from model.induction.bridging import bridge_clips
@@ -9,6 +10,7 @@ from model.induction.merging import merge_clip
 from model.induction.parsing import Parsed, parse_clip
 from model.induction.rejects import Rejects
 from model.induction.splitting import SplittingOptions
+from model.induction.together import together
 from model.induction.verification import verify_clip
 from model.induction.whole_graph import parse_clip_at_once
 from model.stsg import Clip, SceneGraph
@@ -67,7 +69,7 @@ def bridge(
 
 def induce(clips: Sequence[Clip], llm: VideoLLM, options: InductionOptions) -> tuple[SceneGraph, Rejects]:
     """The STSG of a video from its clips."""
-    results = [induce_clip(clip, llm, options) for clip in clips]
+    results = together(llm, [partial(induce_clip, clip, options=options) for clip in clips])
     graphs = [graph for graph, _ in results]
     edges, rejects = bridge(clips, graphs, llm, options)
     whole = SceneGraph()

@@ -67,7 +67,7 @@ class TuningSpec:
     shared_prefix: bool = True
     per_video: int = 1  # samples about the same frames that follow each other behind one visual prefix
     mixture: Mixture | None = None
-    save_every: int = 50  # steps
+    save_every: int = 200  # steps; a checkpoint of billions of numbers takes as long as some of them
     validate_every: int | None = None  # steps; None: at each checkpoint, 0: never
     processes: int = 1
     seed: int = 0
