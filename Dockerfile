@@ -1,5 +1,7 @@
 FROM python:3.12.12-slim-trixie
 
+# A C compiler, with which Triton makes a GPU's kernels when they are first used.
+RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 RUN useradd --create-home --uid 1000 stsg && mkdir /data /state && chown stsg /data /state
 # What a container keeps for itself: scratch files, a training at work, copies of models.
 ENV STSG_HOME=/state

@@ -22,7 +22,8 @@ import psutil
 
 from trainer.tuning.journal import write_json
 
-STOP_SECONDS = 60  # for the last checkpoint; a large one may take its time
+STOP_SECONDS = 60  # for what a training does until it ends, and for each pause in what it writes meanwhile
+_LAUNCHER_SECONDS = 1800  # after which a launcher of several kills them itself
 _KEPT = ("STSG_HOME", "STSG_TRUST_REMOTE_CODE")  # the second names bases that may bring code of their own
 
 
@@ -75,12 +76,20 @@ class TrainingProcess:
                         process.kill()
 
     def wait(self, seconds: float) -> bool:
-        """Whether it ended within so many seconds."""
+        """Whether it ended within so many seconds, or after more in which it wrote a checkpoint."""
         deadline = time.monotonic() + seconds
         while self.alive():
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline and not self.writes():
                 return False
             time.sleep(0.05)
+        return True
+
+    def writes(self) -> bool:
+        """Whether it is writing a checkpoint or its model: one of tens of gigabytes takes minutes."""
+        with suppress(OSError):  # it got its name meanwhile
+            parts = [*self.folder.glob(".model.part"), *self.folder.glob("checkpoints/.step-*.part")]
+            written = [path.stat().st_mtime for part in parts for path in (part, *part.rglob("*"))]
+            return max(written, default=0.0) > time.time() - STOP_SECONDS
         return True
 
     def silent_for(self) -> float:
@@ -110,7 +119,7 @@ class TrainingProcess:
 def environment() -> dict[str, str]:
     """What a training's process gets of this one's environment: none of our settings, for they hold passwords."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("STSG_") or k in _KEPT}
-    return kept | {"TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(STOP_SECONDS)}  # so long a launcher waits for its processes
+    return kept | {"TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(_LAUNCHER_SECONDS)}
 
 
 def start_time(pid: int) -> int | None:

@@ -153,7 +153,7 @@ class Watch:
         if wish and not self.asked:
             self.asked, self.asked_at = wish, time.monotonic()
             self.process.stop(wish)
-        elif wish and time.monotonic() - self.asked_at > processes.STOP_SECONDS:
+        elif wish and time.monotonic() - self.asked_at > processes.STOP_SECONDS and not self.process.writes():
             self.process.kill()
         elif self.process.alive() and self.process.silent_for() > self.service.settings.training_silence_seconds:
             self.record.note("silent", "The process gave no sign of life and was ended.", level="warn")

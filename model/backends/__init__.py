@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from model.video_llm import VideoLLM
+from model.video_llm import ClosedError, VideoLLM
 
 
 class SpecError(ValueError):
@@ -13,7 +13,8 @@ def open_video_llm(spec: str) -> VideoLLM:
     """The Video-LLM of a spec: `hf:<folder or id>`, `openai:<url>#<name>` or `recorded:<file>`.
 
     Raises:
-        SpecError: an unknown kind, or a file that isn't there.
+        SpecError: an unknown kind, a file that isn't there, or a model that can't be loaded here.
+        ClosedError: others hold the memory of the device now.
     """
     kind, _, rest = spec.partition(":")
     if kind == "hf" and rest:
@@ -21,12 +22,7 @@ def open_video_llm(spec: str) -> VideoLLM:
             raise SpecError(
                 f"There is no folder {rest} on this machine. Put the checkpoint there, or name it by its id."
             )
-        from model.backends.hf import HuggingFaceVideoLLM
-
-        try:
-            return HuggingFaceVideoLLM(rest)
-        except (OSError, ValueError) as e:
-            raise SpecError(f"{rest} can't be loaded: {e} Name a folder with config.json and safetensors.") from e
+        return _hugging_face(rest)
     if kind == "openai" and rest.startswith(("http://", "https://")) and "#" in rest:
         from model.backends.openai_server import OpenAIVideoLLM
 
@@ -44,3 +40,22 @@ def open_video_llm(spec: str) -> VideoLLM:
     raise SpecError(
         f"{spec!r} names no Video-LLM. Write hf:<folder or id>, openai:http://<host>/v1#<name> or recorded:<trace file>."
     )
+
+
+def _hugging_face(source: str) -> VideoLLM:
+    from model.backends.devices import CROWDED, CROWDED_SECONDS, DeviceError, held_by_others, lacks_memory
+    from model.backends.hf import HuggingFaceVideoLLM
+
+    try:
+        return HuggingFaceVideoLLM(source)
+    except DeviceError as e:
+        raise SpecError(str(e)) from e
+    except (OSError, ValueError) as e:
+        raise SpecError(f"{source} can't be loaded: {e} Name a folder with config.json and safetensors.") from e
+    except RuntimeError as e:
+        if not lacks_memory(e):
+            raise
+        detail = f"{source} does not fit into the device's memory"
+        if held_by_others() > CROWDED:
+            raise ClosedError(f"{detail} beside what others hold there: {e}", CROWDED_SECONDS) from e
+        raise SpecError(f"{detail}: {e} Name a smaller one, or a server's.") from e

@@ -20,9 +20,10 @@ from torch import Tensor
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from model.backends import videochat2, vila  # noqa: F401 # registered with the Auto classes
+from model.backends.devices import CROWDED, CROWDED_SECONDS, device, held_by_others, lacks_memory
 from model.backends.exactly import in_32_bits
 from model.backends.hf_prompts import Prompt, Prompter, Ways, joined
-from model.video_llm import Reply, Request, VideoLLMError
+from model.video_llm import ClosedError, Reply, Request, VideoLLMError
 
 log = logging.getLogger(__name__)
 _FRAMES = {  # of classes that were trained on videos, of few tokens a frame
@@ -73,11 +74,11 @@ class HuggingFaceVideoLLM:
         exact: bool = False,
     ) -> None:
         """Load the checkpoint: on a GPU in bfloat16, unless it has to be `exact`, and in 32 bits elsewhere."""
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        dtype = torch.bfloat16 if device == "cuda" and not exact else torch.float32
+        where = device()
+        dtype = torch.bfloat16 if where == "cuda" and not exact else torch.float32
         trusted = trusts(source)
         network = AutoModelForImageTextToText.from_pretrained(
-            source, dtype=dtype, device_map=device, use_safetensors=True, trust_remote_code=trusted
+            source, dtype=dtype, device_map=where, use_safetensors=True, trust_remote_code=trusted
         )
         network.eval()
         processor = AutoProcessor.from_pretrained(source, trust_remote_code=trusted)
@@ -145,11 +146,11 @@ class HuggingFaceVideoLLM:
                     one, two = self._shared(pair).logits, self._plain(pair).logits
                 self._share = bool((one - two).abs().max() <= _SAME * two.abs().max())
                 why = "other logits"
-            except torch.OutOfMemoryError:
-                return False
             except _CannotShareError as e:
                 self._share, why = False, str(e)
             except Exception as e:  # noqa: BLE001 # whatever the class can't do, the plain way can
+                if lacks_memory(e):
+                    return False
                 self._share, why = False, f"{type(e).__name__}: {e}"
             if not self._share:
                 self.plain_because = why
@@ -160,10 +161,15 @@ class HuggingFaceVideoLLM:
         """Replies to a batch; where memory runs out, in halves."""
         try:
             return self._run(part, shared=shared)
-        except torch.OutOfMemoryError as e:
+        except RuntimeError as e:
+            if not lacks_memory(e):
+                raise
             torch.cuda.empty_cache()
             if len(part) == 1:
-                raise VideoLLMError(f"{self.name}: one request does not fit into the device's memory.") from e
+                detail = f"{self.name}: one request does not fit into the device's memory"
+                if held_by_others() > CROWDED:
+                    raise ClosedError(f"{detail} beside what others hold there.", CROWDED_SECONDS) from e
+                raise VideoLLMError(f"{detail}.") from e
         half = len(part) // 2
         return self._with_less(part[:half], shared=shared) + self._with_less(part[half:], shared=shared)
 

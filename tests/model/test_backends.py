@@ -20,6 +20,7 @@ from transformers import (
     SiglipVisionConfig,
 )
 
+import model.backends.devices as devices
 import model.backends.hf as hf
 from model.backends import SpecError, open_video_llm
 from model.backends.exactly import in_32_bits
@@ -28,7 +29,7 @@ from model.backends.hf_prompts import joined
 from model.backends.scripted import ScriptedVideoLLM
 from model.backends.trace import Traced
 from model.stsg import Keyframe
-from model.video_llm import Reply, Request, VideoLLMError
+from model.video_llm import ClosedError, Reply, Request, VideoLLMError
 from trainer.conformance.checkpoints import FAMILIES
 from trainer.conformance.family import Family, build
 from trainer.tiny.network import build_network
@@ -215,6 +216,34 @@ def test_less_memory_means_smaller_batches_and_in_the_end_an_error(qwen: Path, m
     fits = 0
     with pytest.raises(VideoLLMError, match="does not fit"):
         llm.answer(REQUESTS)
+
+
+def test_a_gpu_that_cannot_be_used_is_told_and_never_replaced_by_the_processor(
+    qwen: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "_DRIVER", tmp_path)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    with pytest.raises(SpecError, match=r"GPU that PyTorch can't use.*driver"):
+        open_video_llm(f"hf:{qwen}")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    assert devices.device() == "cpu" and open_video_llm(f"hf:{qwen}").name == f"hf:{qwen}"
+
+
+@pytest.mark.parametrize("text", ["CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"])
+def test_a_model_for_which_there_is_no_room_now_is_tried_again_later(
+    text: str, qwen: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise RuntimeError(text)
+
+    monkeypatch.setattr(hf.AutoModelForImageTextToText, "from_pretrained", full)
+    monkeypatch.setattr(devices, "held_by_others", lambda: 9 * 2**30)
+    with pytest.raises(ClosedError) as told:
+        open_video_llm(f"hf:{qwen}")
+    assert told.value.seconds == 60
+    monkeypatch.setattr(devices, "held_by_others", lambda: 0)
+    with pytest.raises(SpecError, match="does not fit into the device's memory"):
+        open_video_llm(f"hf:{qwen}")
 
 
 def test_a_recording_says_the_same_without_the_model(qwen: Path, tmp_path: Path) -> None:

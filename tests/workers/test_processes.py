@@ -1,6 +1,7 @@
 """A training's process as the launcher starts it: several at once, asked to stop, and started again."""
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -39,6 +40,19 @@ def test_several_processes_of_one_training_die_stop_and_go_on_together(
     assert paused["state"] == "paused" and 3 <= paused["step"] < 200
     assert paused["model"] == f"checkpoints/step-{paused['step']:06d}"
     assert losses(folder)[0]["step"] >= 3, "it goes on from a checkpoint"
+
+
+def test_what_writes_a_checkpoint_is_not_held_to_the_seconds_of_a_stop(tmp_path: Path) -> None:
+    process = TrainingProcess(tmp_path)
+    (tmp_path / "checkpoints" / "step-000001").mkdir(parents=True)
+    assert not process.writes()
+    part = tmp_path / "checkpoints" / ".step-000002.part" / "model.safetensors"
+    part.parent.mkdir()
+    part.write_bytes(b"half")
+    assert process.writes()
+    for path in (part, part.parent):
+        os.utime(path, (time.time() - processes.STOP_SECONDS - 1,) * 2)
+    assert not process.writes()
 
 
 def launcher_of(process: TrainingProcess) -> psutil.Process:

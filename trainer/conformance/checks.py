@@ -17,6 +17,7 @@ import torch
 from PIL import Image as Pillow
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
+from model.backends.devices import device
 from model.backends.hf import HuggingFaceVideoLLM
 from model.stsg import Keyframe
 from model.video_llm import Request
@@ -127,9 +128,8 @@ class _Stock:
 
     def __init__(self, folder: Path) -> None:
         self.processor = AutoProcessor.from_pretrained(folder)
-        device = "cuda" if torch.cuda.is_available() else "cpu"
         load = AutoModelForImageTextToText.from_pretrained
-        self.network = load(folder, dtype=torch.float32, device_map=device).eval()
+        self.network = load(folder, dtype=torch.float32, device_map=device()).eval()
         ways = folder / "stsg.json"
         as_video = ways.exists() and json.loads(ways.read_text()).get("frames") == "video"
         self._video = as_video and hasattr(self.processor, "video_processor")

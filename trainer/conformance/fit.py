@@ -20,6 +20,7 @@ import torch
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 
 from model.backends import SpecError, open_video_llm
+from model.backends.devices import device
 from model.backends.hf import load_ways, trusts
 from model.backends.hf_prompts import Prompter
 from model.induction.pipeline import InductionOptions, bridge, induce_clip
@@ -82,7 +83,7 @@ def fit(spec: str, side: tuple[int, int] = (1280, 720), *, seconds: float = 10.0
     """
     side = _shown(side)
     needs = _Needs(spec.removeprefix("hf:")) if spec.startswith("hf:") else None
-    llm = _opened(spec) if measure and (needs is None or needs.batch(side) > 0) else None
+    llm = open_video_llm(spec) if measure and (needs is None or needs.batch(side) > 0) else None
     known = needs or llm
     prompt_set, advice = (known.prompt_set, known.advice) if known else ("standard", NO_ADVICE)
     with tempfile.TemporaryDirectory() as name:
@@ -100,13 +101,6 @@ def _shown(side: tuple[int, int]) -> tuple[int, int]:
     """The width and height in which frames are shown: large ones are made smaller."""
     scale = min(1.0, SplittingOptions().max_side / max(side))
     return max(1, round(side[0] * scale)), max(1, round(side[1] * scale))
-
-
-def _opened(spec: str) -> VideoLLM:
-    try:
-        return open_video_llm(spec)
-    except torch.OutOfMemoryError as e:
-        raise SpecError(f"{spec} does not fit beside what holds the device's memory now: {e}") from e
 
 
 def _calls(
@@ -158,7 +152,7 @@ class _Needs:
             raise SpecError(f"{source} can't be read: {e} Name a folder with config.json and safetensors.") from e
         ways = load_ways(source, self.config.model_type)
         self.prompt_set, self.advice = ways.prompts, ways.advice
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.device = device()
         self.bytes = 2 if self.device == "cuda" else 4
         try:
             processor = AutoProcessor.from_pretrained(source, trust_remote_code=trusted)

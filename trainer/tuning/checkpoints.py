@@ -84,6 +84,8 @@ def guarded(part: Path, write: Callable[[], None]) -> None:
         write()
     except Exception as e:
         shutil.rmtree(part, ignore_errors=True)
+        if type(e).__name__ == "OutOfMemoryError":  # of torch, which is not loaded for this
+            raise
         free = shutil.disk_usage(part.parent).free
         told = f"{e} {e.__context__}"  # torch hides the system's error behind its own; safetensors tells it in its text
         numbers = [getattr(e, "errno", None), getattr(e.__context__, "errno", None)]

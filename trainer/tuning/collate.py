@@ -4,6 +4,7 @@ A row's prompt is laid out by the same code that asks the finished model, so tra
 Shape suffixes: R rows of a batch, T tokens.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -126,11 +127,14 @@ class Collator:
     shared: bool
 
     def __call__(self, rows: Sequence[Mapping[str, int]]) -> dict[str, Any]:
+        beside = get_worker_info() is not None
+        if beside:  # a stop is sent to the group of the process that trains, and would kill this one
+            os.setpgid(0, 0)
         try:
             encoded = [self.encoder.encode(self.samples[row["sample"]]) for row in rows]
             return collate(encoded, self.pad, shared=self.shared, per_video=self.per_video)
         except TuningError as e:
-            if get_worker_info() is None:
+            if not beside:
                 raise
             return {_FAILED: (e.code, e.field, e.detail, e.remedy)}  # torch would make a RuntimeError of it
 

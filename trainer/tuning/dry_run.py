@@ -32,7 +32,8 @@ def estimate(folder: Path) -> dict[str, Any]:
     Raises:
         TuningError: whatever would stop the training at its start.
     """
-    return fitted(read_spec(folder, alone=True), lambda spec: _measured(spec, folder), lambda _: None)
+    journal, stop = Journal(folder, first=False), Stop(folder)
+    return fitted(read_spec(folder, alone=True), lambda spec: _measured(spec, folder), journal, stop)
 
 
 def _measured(spec: TuningSpec, folder: Path) -> dict[str, Any]:

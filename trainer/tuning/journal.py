@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -47,9 +48,18 @@ class Journal:
         return any(row["step"] == step and "validation" in row for row in rows)
 
     def result(self, row: Mapping[str, Any]) -> None:
-        """How it ended."""
-        if self._first:
-            write_json(self.folder / "result.json", row)
+        """How it ended.
+
+        Of several processes one that is not the first tells why it failed, and the first, which then ends for the other's
+        sake, leaves that as it is.
+        """
+        file = self.folder / "result.json"
+        if self._first and not (row["state"] == "interrupted" and file.exists()):
+            write_json(file, row)
+        elif not self._first and row["state"] == "failed" and not file.exists():
+            print(f"{row['error']['code']}: {row['error']['detail']}", file=sys.stderr)
+            with suppress(OSError):  # another one tells the same just now
+                write_json(file, row)
 
     def _add(self, name: str, row: Mapping[str, Any]) -> None:
         if self._first:

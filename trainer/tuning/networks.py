@@ -1,6 +1,7 @@
 """The network that is trained: a base from its safetensors, adapters on it, and ordinary checkpoints of it."""
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
+from model.backends.devices import DeviceError, device
 from model.backends.hf import load_ways, trusts
 from model.backends.hf_prompts import Ways
 from trainer.tuning.checkpoints import STATE
@@ -44,10 +46,17 @@ def open_network(spec: TuningSpec, checkpoint: Path | None = None) -> Tuned:
     """The base with fresh adapters, or all of it as a checkpoint of this training left it.
 
     Raises:
-        TuningError: a base that is not there, or that is not safe to load.
+        TuningError: a base that is not there, or that is not safe to load; a GPU that can't be used.
     """
     _check_base(spec.base)
-    short = torch.cuda.is_available() and spec.lora is not None and not spec.exact
+    try:
+        short = device() == "cuda" and spec.lora is not None and not spec.exact
+    except DeviceError as e:
+        raise TuningError("no_device", "processes", str(e), "") from e
+    gpus, here = torch.cuda.device_count(), int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if 0 < gpus < here:
+        detail = f"There are {here} processes, and this worker has {gpus} GPUs."
+        raise TuningError("invalid_value", "processes", detail, "Ask for one process a GPU, or give the worker more.")
     dtype = torch.bfloat16 if short else torch.float32  # what is trained stays exact
     source = str(checkpoint) if checkpoint is not None and spec.lora is None else spec.base
     trusted = trusts(spec.base)
@@ -138,13 +147,18 @@ def save_adapters(tuned: Tuned, folder: Path) -> None:
 def save_finished(tuned: Tuned, folder: Path) -> None:
     """The finished model in the type of the base's numbers; the network is of no more use afterwards."""
     if isinstance(tuned.trained, PeftModel):
-        tuned.network = tuned.trained = tuned.trained.merge_and_unload()
+        state = merged(tuned)
+        tuned.network = tuned.trained = tuned.trained.unload()
+        tuned.network.load_state_dict(state)
     tuned.network.to(tuned.base_dtype)
     save_network(tuned, folder)
 
 
 def merged(tuned: Tuned) -> dict[str, Tensor]:
-    """The ordinary weights with all adapters added, while the network itself stays as it is."""
+    """The ordinary weights with all adapters added, in the base's type, while the network itself stays as it is.
+
+    They are added in 32 bits, a layer at a time, and lie in the processor's memory: a GPU may have no room for them twice.
+    """
     state = {}
     layers = {n: m for n, m in tuned.network.named_modules() if isinstance(m, LoraLayer)}
     for name, value in tuned.network.state_dict().items():
@@ -152,7 +166,7 @@ def merged(tuned: Tuned) -> dict[str, Tensor]:
         if "lora_" in name:
             continue
         if owner in layers and rest == "weight":
-            value = value + layers[owner].get_delta_weight("default").to(value.dtype)
+            value = (value.float() + layers[owner].get_delta_weight("default").float()).to(value.dtype).cpu()
         state[f"{owner}.{rest}" if owner else name] = value
     return state
 

@@ -46,15 +46,11 @@ def _train(folder: Path, journal: Journal, stop: Stop) -> None:
 
     from trainer.tuning.start import fitted
 
-    def tell(smaller: TuningSpec) -> None:
-        message = f"The device's memory was too small. A step now has {smaller.accumulation} parts"
-        message += " and computes activations anew." if smaller.gradient_checkpointing else "."
-        journal.event("smaller_parts", message, level="warn")
-
-    fitted(spec, lambda spec: _trained(spec, folder, journal, stop), tell)
+    fitted(spec, lambda spec: _trained(spec, folder, journal, stop), journal, stop)
 
 
 def _trained(spec: TuningSpec, folder: Path, journal: Journal, stop: Stop) -> None:
+    from model.backends.devices import lacks_memory
     from trainer.tuning.start import build_trainer, finish
 
     stop.training(on=False)
@@ -62,11 +58,19 @@ def _trained(spec: TuningSpec, folder: Path, journal: Journal, stop: Stop) -> No
     trainer = build_trainer(spec, folder, checkpoint, journal, stop)
     journal.event("training", "Training began.", samples=len(trainer.samples), steps=journal.total)
     stop.training(on=True)
+    lacking: RuntimeError | None = None
     try:
         trainer.train(resume_from_checkpoint=str(checkpoint / checkpoints.STATE) if checkpoint else None)
     except Stopped:
         trainer.save_stopped()
         raise
+    except RuntimeError as e:
+        if not lacks_memory(e):
+            raise
+        lacking = e.with_traceback(None)  # which holds what was in memory
+    if lacking is not None:
+        trainer.save_whole_step()
+        raise lacking
     stop.training(on=False)
     finish(trainer, folder)
 
@@ -103,16 +107,8 @@ def _tell(journal: Journal, told: dict[str, Any]) -> None:
     message = told["error"]["detail"] if told["error"] else f"The training {told['state']}."
     journal.event(told["state"], message, level=level, step=step)
     metrics = {} if not (folder / "metrics.jsonl").is_file() else _last_metrics(folder / "metrics.jsonl")
-    journal.result(
-        {
-            "state": told["state"],
-            "step": step,
-            "total": journal.total,
-            "error": told["error"],
-            "model": model,
-            "metrics": metrics,
-        }
-    )
+    row = {"state": told["state"], "step": step, "total": journal.total, "error": told["error"]}
+    journal.result(row | {"model": model, "metrics": metrics})
 
 
 def _last_metrics(file: Path) -> dict[str, Any]:

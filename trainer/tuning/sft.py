@@ -1,6 +1,9 @@
 """TRL's SFTTrainer with the paper's loss, whole checkpoints, and a stop at any moment that loses nothing."""
 
+import os
 import random
+import shutil
+import sysconfig
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -13,6 +16,7 @@ from datasets import Dataset
 from torch import Tensor
 from transformers import PrinterCallback, TrainerCallback
 from trl import SFTConfig, SFTTrainer
+from trl.kernels import chunked_logprob
 
 from model.backends.exactly import in_32_bits
 from trainer.tuning import checkpoints, shared_prefix
@@ -53,8 +57,13 @@ class RationaleTrainer(SFTTrainer):  # type: ignore[misc]
         self.random_state: tuple[Any, ...] = ()
         self.parts = torch.zeros(3, dtype=torch.float64)  # L_answer, L_rationale and tokens of the step so far
         self.gradient_norm = 0.0  # of the step, before it is clipped
+        self.updating = False  # while the optimizer changes the weights
         total = spec.steps(len(samples))
         shown = order_by_frames(samples, total * spec.batch, spec.seed, spec.per_video)
+        if torch.cuda.is_available() and not _can_compile():
+            chunked_logprob._TRITON_AVAILABLE = False
+            message = "Triton can't make its kernels without a C compiler and Python.h; steps are slower."
+            journal.event("no_compiler", message, level="warn")
         super().__init__(
             model=tuned.trained,
             args=_arguments(spec, total, journal.folder),
@@ -189,6 +198,12 @@ class RationaleTrainer(SFTTrainer):  # type: ignore[misc]
             _set_random(self.random_state)
             self._save_checkpoint()
 
+    def save_whole_step(self) -> None:
+        """After the device's memory was used up: what was learned so far, where no step was half taken."""
+        self.model.zero_grad(set_to_none=True)
+        if self.args.world_size == 1 and self.state.global_step and not self.updating:
+            self.save_stopped()
+
     def _maybe_log_save_evaluate(self, *given: Any, **named: Any) -> None:
         """Save where it is due, then validate: a stop while the model answers loses nothing."""
         super()._maybe_log_save_evaluate(*given, **named)
@@ -228,6 +243,12 @@ class _Steps(TrainerCallback):  # type: ignore[misc]
     def on_step_begin(self, *_: Any, **__: Any) -> None:
         self._trainer.random_state = _random()
         self._rate = self._trainer._get_learning_rate()
+
+    def on_pre_optimizer_step(self, *_: Any, **__: Any) -> None:
+        self._trainer.updating = True
+
+    def on_optimizer_step(self, *_: Any, **__: Any) -> None:
+        self._trainer.updating = False
 
     def on_step_end(self, _args: Any, state: Any, control: Any, **_: Any) -> None:
         trainer, spec, step = self._trainer, self._trainer.spec, state.global_step
@@ -274,6 +295,7 @@ def _arguments(spec: TuningSpec, total: int, folder: Path) -> SFTConfig:
         warmup_steps=round(spec.warmup * total),
         weight_decay=spec.weight_decay,
         optim="adamw_torch",
+        ddp_find_unused_parameters=True,  # a vision tower's last layers, or all of it in a row of text alone
         bf16=on_device and torch.cuda.is_bf16_supported() and not spec.exact,
         use_cpu=not on_device,
         activation_checkpointing=spec.gradient_checkpointing,
@@ -295,6 +317,12 @@ def _arguments(spec: TuningSpec, total: int, folder: Path) -> SFTConfig:
     # a process has one device: torch's DataParallel would take the step's samples on each
     given._n_gpu = min(given.n_gpu, 1)
     return given
+
+
+def _can_compile() -> bool:
+    """Whether Triton finds what it makes kernels with at their first use: a compiler, and Python's headers."""
+    header = Path(sysconfig.get_paths()["include"]) / "Python.h"
+    return header.exists() and any(map(shutil.which, filter(None, (os.environ.get("CC"), "gcc", "clang"))))
 
 
 def _random() -> tuple[Any, ...]:

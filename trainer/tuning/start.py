@@ -2,6 +2,7 @@
 
 import gc
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -9,6 +10,7 @@ from typing import TypeVar
 import torch
 from transformers.utils import logging
 
+from model.backends.devices import CROWDED, held_by_others, lacks_memory
 from trainer.tuning import checkpoints
 from trainer.tuning.data import read_samples, training_samples
 from trainer.tuning.journal import Journal
@@ -19,6 +21,7 @@ from trainer.tuning.stop import Stop
 from trainer.tuning.validation import Validation
 
 Result = TypeVar("Result")
+_PATIENCE = 180  # seconds; a worker lets an idle model go after sixty
 
 
 def build_trainer(
@@ -41,27 +44,59 @@ def build_trainer(
     return trainer
 
 
-def fitted(spec: TuningSpec, work: Callable[[TuningSpec], Result], tell: Callable[[TuningSpec], None]) -> Result:
-    """What work gives on the spec, or on the first smaller one that fits the device's memory, each of which is told before.
+def fitted(spec: TuningSpec, work: Callable[[TuningSpec], Result], journal: Journal, stop: Stop) -> Result:
+    """What work gives on the spec, or on the first smaller one that fits the device's memory, as the journal tells.
 
+    Where others hold much of the memory, such as a worker's model that will soon be let go, it is waited for them once.
     Several processes have the spec as it is: where one of them has no room, the others can't know.
 
     Raises:
         TuningError: no smaller one fits.
     """
+    waited = int(os.environ.get("WORLD_SIZE", "1")) > 1
     while True:
         try:
             return work(spec)
-        except torch.OutOfMemoryError as e:
-            smaller = spec.smaller()
-            if smaller is None or int(os.environ.get("WORLD_SIZE", "1")) > 1:
-                detail = f"The device's memory is too small: {e}"
-                remedy = "Raise accumulation, or set gradient_checkpointing, fewer frames or lora."
-                raise TuningError("out_of_memory", "accumulation", detail, remedy) from e
-        spec = smaller  # outside the handler, which keeps what was in memory
+        except RuntimeError as e:
+            if not lacks_memory(e):
+                raise
+            smaller = spec.smaller() if int(os.environ.get("WORLD_SIZE", "1")) == 1 else None
+            crowded = held_by_others() > CROWDED
+            if smaller is None and (waited or not crowded):
+                raise _too_small(e, crowded=crowded) from e
+        # outside the handler, which keeps what was in memory
         gc.collect()
         torch.cuda.empty_cache()
-        tell(spec)
+        if crowded and not waited:
+            waited = True
+            _wait_for_others(journal, stop)
+        elif smaller is not None:
+            spec = smaller
+            message = f"The device's memory was too small. A step now has {spec.accumulation} parts"
+            message += " and computes activations anew." if spec.gradient_checkpointing else "."
+            journal.event("smaller_parts", message, level="warn")
+
+
+def _too_small(error: RuntimeError, *, crowded: bool) -> TuningError:
+    remedy = "Raise accumulation, or set gradient_checkpointing, fewer frames or lora."
+    if crowded:
+        remedy = f"Others hold {held_by_others() / 2**30:.1f} GiB of it: let them end. Else: {remedy}"
+    return TuningError("out_of_memory", "accumulation", f"The device's memory is too small: {error}", remedy)
+
+
+def _wait_for_others(journal: Journal, stop: Stop) -> None:
+    """Until others let the device's memory go, for some minutes at most.
+
+    Raises:
+        Stopped: the training was asked to stop.
+    """
+    held = held_by_others() / 2**30
+    journal.event("waiting", f"Others hold {held:.1f} GiB of the device's memory; it is waited for them.", level="warn")
+    stop.training(on=False)
+    for _ in range(_PATIENCE):
+        if held_by_others() <= CROWDED:
+            return
+        time.sleep(1)
 
 
 def finish(trainer: RationaleTrainer, folder: Path) -> None:
