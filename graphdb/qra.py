@@ -27,6 +27,7 @@ _RUNS_AT_ONCE = 32
 _ROUNDS = 5
 _SWEEPS = 24
 _GIVEN_UP = 40  # runs without more of a cell for each sample of it, after which it is not asked for any more
+_MANY = 200  # runs
 _WALKS_FOR_ONE = 3  # in the first round; each further round doubles it
 _LEAST_WALKS = 200  # of a round, as a few take no less time
 _MOST_WALKS = 4000  # for one run and cell in one round
@@ -115,6 +116,8 @@ def make_qra(
     report.mix = mix
     made = _Made(mix, report, Chooser(Random(f"{seed}/answers")))
     run_ids = list(dict.fromkeys(run_ids))
+    if len(run_ids) > _MANY:  # those that come first decide what the others are asked for, and are often alike
+        Random(f"{seed}/runs").shuffle(run_ids)
     for sweep in range(_SWEEPS):
         asked = False
         for at in range(0, len(run_ids), _RUNS_AT_ONCE):

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from model.marks import told_apart
 from model.stsg import Attribute, Kind
 
 MAX_CHARS = 16_384
@@ -17,8 +18,13 @@ MAX_NAME = 160  # characters: a database indexes names
 _MAX_WORDS = 12  # of a name, predicate or value; longer ones are sentences, not names
 _ITEM = re.compile(r"^\s*(?:[-*•–]|\d{1,3}[.)])\s+")  # what begins an item of a list
 _REFUSALS = ("i'm sorry", "i am sorry", "sorry,", "i cannot", "i can't", "i am unable", "i'm unable", "as an ai")
-# at the head of a mark, and what stands for them in a name
-_VERBS = {"is": "", "are": "", "has": "with", "have": "with"}
+_DENIES = re.compile(r"\b(?:not|no|never|neither|nor|without|cannot)\b|n't\b")
+_UNSEEN = re.compile(
+    r"(?:not|un)\s?(?:visible|clear|known|specified|applicable|determined|discernible|identifiable)\b.*"
+)
+_HEDGES = re.compile(
+    r"(?:(?:is|are)\s+)?(?:(?:appears?|seems?)\s+to\s+(?:be\s+)?|(?:can|may|might|could)\s+be\s+(?:seen\s+)?)"
+)
 _NOTHING = frozenset({"", "none", "null", "n/a", "nothing", "unknown", "na"})
 
 
@@ -56,7 +62,8 @@ def read_objects(reply: str) -> list[str]:
 def read_instances(reply: str, category: str) -> list[str]:
     """The distinguishing mark of each instance of `category`; "" for one that has none.
 
-    Reads `Quantity: n` and numbered lines such as `1. circle 1: red`. Where the two disagree, the lines are counted.
+    Reads `Quantity: n` and numbered lines such as `1. circle 1: red`. Where the lines are more, those without a mark are
+    echoes of the form that was asked for; else the lines are counted.
     """
     text = _clean(reply, keep_lines=True)
     marks: list[str] = []
@@ -66,26 +73,15 @@ def read_instances(reply: str, category: str) -> list[str]:
         if (found := re.match(r"quantity\s*:?\s*(\d{1,3})", stripped, re.IGNORECASE)) is not None:
             quantity = int(found[1])
         elif (found := re.match(r"\d{1,3}\s*[.):]\s*(.*)", stripped)) is not None:
-            marks.append(_mark(found[1], category))
+            marks.append(told_apart(found[1], category)[:MAX_NAME])
     if not marks and quantity is None:
         raise UnreadableReply("no_quantity")
+    if quantity is not None and len(marks) > quantity:
+        marks = [mark for mark in marks if mark] or [""] * min(quantity, 1)
     if not marks:
         return [""] * min(quantity or 0, 1)
     kept = _distinct(marks)
     return kept[:MAX_ITEMS] if len(marks) > 1 else marks
-
-
-def _mark(text: str, category: str) -> str:
-    head, colon, tail = text.partition(":")
-    if colon and category.lower() in head.lower():
-        text = tail
-    mark = _plain(text)
-    if mark in _NOTHING or re.fullmatch(rf"{re.escape(category.lower())}\s*\d*", mark):
-        return ""
-    first, *rest = mark.split()
-    if rest and first in _VERBS:  # a clause, which is to follow a noun
-        first, *rest = [word for word in (_VERBS[first], *rest) if word]
-    return " ".join([first, *rest][:_MAX_WORDS])[:MAX_NAME]
 
 
 def read_kind(reply: str) -> Kind:
@@ -114,6 +110,7 @@ def read_attributes(reply: str) -> list[Attribute]:
         pairs = [(k, v) for k, v in _colon_pairs(text) if _plain(k) not in ("object", "attributes", "type", "value")]
     attributes = [Attribute(_name(k), _plain(v)) for k, v in pairs[: 4 * MAX_ITEMS]]
     kept = [a for a in attributes if a.type and a.value not in _NOTHING and _is_short(a.value)]
+    kept = [a for a in kept if not _UNSEEN.fullmatch(a.value)]
     if not kept:
         raise UnreadableReply("no_attributes")
     return sorted(set(kept))[:MAX_ITEMS]
@@ -147,18 +144,20 @@ def _attribute_pairs(value: Any) -> Iterator[tuple[str, str]]:
 
 
 def read_triplets(reply: str) -> list[tuple[str, str, str]]:
-    """`<subject, predicate, object>` triplets, in order, without repeats."""
+    """`<subject, predicate, object>` triplets, in order, without repeats or what is denied, which is no relation."""
     text = _clean(reply)
-    found = []
+    found, denied = [], False
     for part in text.split("<")[1 : 4 * MAX_ITEMS]:
         inner, closed, _ = part.partition(">")
         fields = [f.strip() for f in inner.split(",")]
         if closed and len(fields) == 3 and all(fields):
-            subject, predicate, object = _name(fields[0]), _plain(fields[1]), _name(fields[2])
-            if subject and predicate and object and _is_short(predicate):
+            subject, predicate, object = _name(fields[0]), _HEDGES.sub("", _plain(fields[1]), count=1), _name(fields[2])
+            if _DENIES.search(predicate):
+                denied = True
+            elif subject and predicate and object and _is_short(predicate):
                 found.append((subject, predicate, object))
     if not found:
-        raise UnreadableReply("no_triplets")
+        raise UnreadableReply("only_denials" if denied else "no_triplets")
     return list(dict.fromkeys(found))[:MAX_ITEMS]
 
 
@@ -166,7 +165,7 @@ def read_action(reply: str) -> str:
     """A verb phrase: `{"action": "..."}`, or the phrase itself."""
     text = _clean(reply)
     phrase = next(iter(_json_fields(text, "action")), text)
-    phrase = _plain(phrase)
+    phrase = _HEDGES.sub("", _plain(phrase), count=1)
     if phrase in _NOTHING:
         raise UnreadableReply("no_action")
     if not _is_short(phrase):

@@ -91,25 +91,12 @@ def object_name(category: str, mark: str) -> str:
     return f"{mark} {category}" if leads else f"{category} {mark}"
 
 
-_PREPOSITIONS = frozenset(
-    [
-        "at",
-        "behind",
-        "beside",
-        "by",
-        "holding",
-        "in",
-        "near",
-        "next",
-        "of",
-        "on",
-        "over",
-        "to",
-        "under",
-        "wears",
-        "with",
-    ]
-)
+def words_of(listed: str) -> frozenset[str]:
+    """A set of words, from one text."""
+    return frozenset(listed.split())
+
+
+_PREPOSITIONS = words_of("at behind beside by holding in near next of on over to under wears with")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ Identity is decided pair by pair between an object's latest sighting and the sig
 transitive closure: two nodes of one keyframe can't become one. Every decision rests on a traced exchange.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,12 +15,22 @@ from model.induction.rejects import Reading, Rejects
 from model.induction.verification import YES_NO, is_yes
 from model.rationale.english import progressive
 from model.replies import read_action, read_predicate_object
-from model.stsg import Attribute, Clip, Keyframe, Motion, ObjectNode, Relation, SceneGraph
+from model.stsg import Attribute, Clip, Keyframe, Motion, ObjectNode, Relation, SceneGraph, words_of
 from model.video_llm import Reply, Request, VideoLLM
 
 _Told = tuple[Request, Reply]
 _MOST_CANDIDATES = 6  # of one node
-_STILL = frozenset({"still", "not moving", "staying still", "being still", "standing still", "static", "no action"})
+_STILL = re.compile(  # what is said of a thing that does nothing
+    r"(?:(?:is|are|being) )?(?:(?:completely|relatively|mostly) )?(?:still|static|stationary|motionless|unmoving|inactive|idle"
+    r"|unchanged)|(?:standing|sitting|lying|holding|staying|being) still|(?:is |are )?not (?:moving|doing).*"
+    r"|no (?:\w+ )?(?:action|movement|motion|change).*"
+    r"|(?:is |are )?(?:remain|stay|keep|continu)\w*\b.*\b(?:still|same|seated|sitting|sit|standing|stand|stationary|static"
+    r"|unchanged|motionless|position|place)\b.*"
+)
+_PASSING = words_of(  # types of attributes that one object has now this, now that value of
+    "posture pose position action activity motion movement expression emotion mood state condition location orientation"
+    " direction gaze facing"
+)
 
 
 @dataclass(slots=True)
@@ -51,10 +62,15 @@ def merge_clip(clip: Clip, parsed: Sequence[Parsed], llm: VideoLLM) -> tuple[Sce
 
 
 def contradict(a: ObjectNode, b: ObjectNode) -> bool:
-    """Whether what distinguishes two objects rules each other out: another value of the type that is in the mark."""
-    theirs = {x.type: x.value for x in b.attributes}
+    """Whether what distinguishes two objects rules each other out: other values of a lasting type are in their marks."""
+    theirs: dict[str, set[str]] = {}
+    for x in b.attributes:
+        theirs.setdefault(x.type, set()).add(x.value)
     return any(
-        x.type in theirs and x.value != theirs[x.type] and x.value in a.mark and theirs[x.type] in b.mark
+        x.type not in _PASSING
+        and x.value in a.mark
+        and x.value not in theirs.get(x.type, ())
+        and any(value in b.mark for value in theirs.get(x.type, ()))
         for x in a.attributes
     )
 
@@ -148,7 +164,7 @@ def _actions(
         llm, told, "merging_2_2_action_phrase", lambda n, text: {"object": pairs[n][0].name, "sentence": text}
     )
     phrases = [reading.one(request, reply, read_action) for request, reply in told]
-    known = [n for n, phrase in enumerate(phrases) if phrase is not None and phrase not in _STILL]
+    known = [n for n, phrase in enumerate(phrases) if phrase is not None and not _STILL.fullmatch(phrase)]
     split = {n: (phrases[n] or "", "") for n in known}
     evidence = [[first.exchange, reply.exchange] for first, (_, reply) in zip(replies, told, strict=True)]
     if prompts.has(llm.prompt_set, "merging_2_3_predicate"):

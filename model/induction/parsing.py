@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from model import prompts
 from model.induction.rejects import Reading, Rejects
-from model.rationale.english import progressive
+from model.rationale.english import content_words, progressive
 from model.replies import (
     read_attributes,
     read_instances,
@@ -244,16 +244,18 @@ def _narrate(
 def linked(name: str, nodes: Sequence[ObjectNode]) -> ObjectNode | None:
     """The node that a name in a triplet means: by its whole name, else by its category where that is unambiguous.
 
-    A name that says more than the category means no node with a mark of which it says nothing: a white car is not the red car.
+    Of nodes with marks it means the one whose mark has the most of what the name says beside the category, and more than half
+    of that: a man in a white shirt is not the man in a red shirt, and a white car is not the red car.
     """
     for node in nodes:
         if node.name == name:
             return node
-    words = set(name.split())
-    matches = []
-    for n in nodes:
-        category, mark = set(n.category.split()), set(n.mark.split())
-        if category <= words and (category == words or not mark or mark & words):
-            matches.append(n)
-    exact = [n for n in matches if set(n.mark.split()) & words] or matches
-    return exact[0] if len(exact) == 1 else None
+    matches = [n for n in nodes if set(n.category.split()) <= set(name.split())]
+    alike: dict[int, list[ObjectNode]] = {}
+    for n in matches:
+        said = content_words(name) - content_words(n.category)
+        shared = len(said & content_words(n.mark))
+        if not said or not n.mark or 2 * shared > len(said):
+            alike.setdefault(shared if said else 0, []).append(n)
+    best = alike[max(alike)] if alike else []
+    return best[0] if len(best) == 1 else None

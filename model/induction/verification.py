@@ -26,12 +26,13 @@ _EMPTY_WORDS = frozenset(["a", "an", "the", "is", "are", "there", "of", "to", "a
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A statement about a keyframe, its negated twin, and the narrative that should support it."""
+    """A statement about a keyframe, its negated twin, and the narrative that should support it, or support `written`."""
 
     keyframe: Keyframe
     statement: str
     twin: str
     narrative: str
+    written: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +92,16 @@ def _standing(facts: Sequence[_Found], verdicts: Iterator[Verdict]) -> tuple[_Fo
 
 
 def _existence(parsed: Parsed, o: ObjectNode) -> Fact:
-    return Fact(parsed.keyframe, f"there is {article(o.name)} {o.name}", f"there is no {o.name}", parsed.scene)
+    """The narrative speaks of the category; what tells instances apart was asked for later, and only sight can check it."""
+    seen, twin = f"there is {article(o.name)} {o.name}", f"there is no {o.name}"
+    return Fact(parsed.keyframe, seen, twin, parsed.scene, f"there is {article(o.category)} {o.category}")
 
 
 def _attribution(parsed: Parsed, o: ObjectNode, a: Attribute) -> Fact:
     said = f"the {a.type} of the {o.name} is"
     narrative = f"{o.name}: {a.type}. {parsed.attributes.get(o.id, '')}"
-    return Fact(parsed.keyframe, f"{said} {a.value}", f"{said} not {a.value}", narrative)
+    statement = f"{said} {a.value}"
+    return Fact(parsed.keyframe, statement, f"{said} not {a.value}", narrative, statement)
 
 
 def _relating(parsed: Parsed, r: Relation) -> Fact:
@@ -107,7 +111,7 @@ def _relating(parsed: Parsed, r: Relation) -> Fact:
     said = f"{finite(r.predicate, many)} the {object}"
     statement, after = f"the {subject} {said}", said.removeprefix(f"{be(many)} ")
     twin = f"it is not true that {statement}" if after == said else f"the {subject} {be(many)} not {after}"
-    return Fact(parsed.keyframe, statement, twin, narrative)
+    return Fact(parsed.keyframe, statement, twin, narrative, statement)
 
 
 def article(name: str) -> str:
@@ -141,7 +145,7 @@ def _sight(llm: VideoLLM, keyframe: Keyframe, statement: str) -> Request:
 
 def _text_support(facts: Sequence[Fact], llm: VideoLLM, reading: Reading) -> list[tuple[bool, tuple[str, ...]]]:
     """Whether each fact's narrative entails it, with the exchange that says so where the model was asked."""
-    open_facts = [i for i, f in enumerate(facts) if not content_words(f.statement) <= content_words(f.narrative)]
+    open_facts = [i for i, f in enumerate(facts) if not content_words(f.written) <= content_words(f.narrative)]
     requests = [
         prompts.ask(
             llm.prompt_set,
@@ -149,7 +153,7 @@ def _text_support(facts: Sequence[Fact], llm: VideoLLM, reading: Reading) -> lis
             choices=YES_NO,
             max_new_tokens=8,
             narrative=facts[i].narrative,
-            fact=facts[i].statement,
+            fact=facts[i].written,
         )
         for i in open_facts
     ]
@@ -157,7 +161,7 @@ def _text_support(facts: Sequence[Fact], llm: VideoLLM, reading: Reading) -> lis
     for i, request, reply in zip(open_facts, requests, llm.answer(requests), strict=True):
         said = reading.one(request, reply, read_yes_no)
         if said is False:
-            reading.refuse(request.step, "not_in_narrative", reply, facts[i].statement)
+            reading.refuse(request.step, "not_in_narrative", reply, facts[i].written)
         support[i] = (bool(said), _evidence(reply))
     return support
 

@@ -7,6 +7,8 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Literal
 
+from model.stsg import words_of
+
 if TYPE_CHECKING:
     import inflect
 
@@ -19,32 +21,28 @@ def _engine() -> "inflect.engine":
     return inflect.engine()
 
 
-def _set(listed: str) -> frozenset[str]:
-    return frozenset(listed.split())
-
-
-_DETERMINERS = _set("a an the this that these those his her its their my your our some someone something")
-_SINGULAR = _set(
+_DETERMINERS = words_of("a an the this that these those his her its their my your our some someone something")
+_SINGULAR = words_of(
     "canvas gas lens atlas christmas compass cosmos thermos rhinoceros news physics gymnastics series species"
     " fish sheep deer furniture luggage data media"
 )
-_PLURAL = _set("police cattle")
-_ADJECTIVAL = _set("color colour size shape material texture pattern age length height")
-_ASKED_DIRECTLY = _set("color colour size shape")
-_COPULA = _set("is are was were")
-_NOT_VERBS = _set("across towards besides afterwards upwards downwards backwards forwards sideways less")
-_STATES = _set("has belongs contains consists lacks owns resembles")  # what nothing is said to be doing
-_PLAIN_VERBS = _set(
+_PLURAL = words_of("police cattle")
+_ADJECTIVAL = words_of("color colour size shape material texture pattern age length height")
+_ASKED_DIRECTLY = words_of("color colour size shape")
+_COPULA = words_of("is are was were")
+_NOT_VERBS = words_of("across towards besides afterwards upwards downwards backwards forwards sideways less")
+_STATES = words_of("has belongs contains consists lacks owns resembles")  # what nothing is said to be doing
+_PLAIN_VERBS = words_of(
     "brush carry chase clean climb cook cover crouch cut dance drink drive eat enter face follow get give go grab hang have"
     " hit hold hug jump kick kneel lean lie lift look move open pass pick play point pour pull push put reach read ride run"
     " shake show sit smile speak squat stand swim take talk throw touch turn use wait walk wash watch wave wear write"
 )
 _PARTICIPLES = {"open": "opening", "squat": "squatting"}  # in which the engine is wrong
 _PLAIN = {"lies": "lie", "ties": "tie", "dies": "die", "focuses": "focus"}  # likewise
-_NOUNS = _set("part member half side") | _DETERMINERS  # at the head of a predicate, such as "part of"
-_MASS = _set("hair weather")  # of which there are no two
-_AFTER_HEAD = _set("at behind beside by for from in near next of on over that to under wears who whose with")
-_EMPTY_WORDS = _set("a an the of to in on at is are and or with it its that which")
+_NOUNS = words_of("part member half side") | _DETERMINERS  # at the head of a predicate, such as "part of"
+_MASS = words_of("hair weather")  # of which there are no two
+_AFTER_HEAD = words_of("at behind beside by for from in near next of on over that to under wears who whose with")
+_EMPTY_WORDS = words_of("a an the of to in on at is are and or with it its that which")
 
 
 def words(text: str) -> list[str]:

@@ -112,8 +112,7 @@ class Chooser:
         else:
             found = [*draft.rivals, *_alike([*self._near(draft, setting), *self._far(draft)], draft)]
         asked = frozenset(english.words(draft.qra.question))
-        answer = english.content_words(draft.qra.answer)
-        return [v for v in dict.fromkeys(found) if _is_another(english.content_words(v), answer, asked)]
+        return [v for v in dict.fromkeys(found) if _is_another(v, draft.qra.answer, asked)]
 
     def _near(self, draft: Draft, setting: Setting) -> list[str]:
         pool = pool_of(draft.topic)
@@ -144,9 +143,14 @@ def _is_called(name: str, nouns: frozenset[str]) -> bool:
     return not nouns or any(f" {name}".endswith(f" {noun}") for noun in nouns)
 
 
-def _is_another(value: frozenset[str], answer: frozenset[str], asked: frozenset[str]) -> bool:
-    """Whether a value differs from the answer in a word of its own, and the question does not speak of it already."""
-    return not value <= answer and not answer <= value and not value <= asked
+def _is_another(value: str, answer: str, asked: frozenset[str]) -> bool:
+    """Whether a value differs from the answer in a word of its own, and the question does not speak of it already.
+
+    Who sits on a bench is on it: a phrase within another is no other one.
+    """
+    own, right = english.content_words(value), english.content_words(answer)
+    within = f" {value} " in f" {answer} " or f" {answer} " in f" {value} "
+    return not within and not own <= right and not right <= own and not own <= asked
 
 
 def yes_no(draft: Draft, value: str, true: bool) -> Qra:

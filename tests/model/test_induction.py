@@ -172,6 +172,9 @@ def test_a_name_means_no_other_instance() -> None:
     assert linked("blue car", [red, blue]) is blue and linked("blue car", [red]) is None
     assert linked("car", [red]) is red and linked("car", [red, blue]) is None
     assert linked("white car", [plain]) is plain and linked("dog", [plain]) is None
+    one, two = car("in a red shirt"), car("wearing a blue shirt")
+    assert linked("car in blue shirt", [one, two]) is two and linked("car in a white shirt", [one, two]) is None
+    assert linked("car in a white shirt", [one]) is None and linked("car in the shirt", [one, two]) is None
     llm = ScriptedVideoLLM(
         {
             "parsing_1_1_narrative": lambda r: "A red car and a blue car.",

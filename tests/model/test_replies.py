@@ -39,6 +39,19 @@ READERS: list[Callable[[str], Any]] = [
         (lambda r: replies.read_instances(r, "dog"), "Object: dog\nQuantity: 2\n1. dog 1: brown\n2. dog 2: white", ["brown", "white"]),
         (lambda r: replies.read_instances(r, "man"), "Quantity: 1\n1. man1: wearing a hat", ["wearing a hat"]),
         (lambda r: replies.read_instances(r, "dog"), "Quantity: 1", [""]),
+        (lambda r: replies.read_instances(r, "man"), "1. man 1: The man is wearing a red shirt and sitting on the couch", ["wearing a red shirt"]),
+        (lambda r: replies.read_instances(r, "man"), "1. man 1: wearing a blue shirt and black pants, standing in the centre", ["wearing a blue shirt and black pants"]),
+        (lambda r: replies.read_instances(r, "man"), "1. He is the tall person who is standing right beside the very old wooden table", ["the tall person"]),
+        (lambda r: replies.read_instances(r, "table"), "1. table 1: no distinct feature", [""]),
+        (lambda r: replies.read_instances(r, "table"), "1. table 1: Not applicable.", [""]),
+        (lambda r: replies.read_instances(r, "hikers"), "Quantity: 2\n1. hiker 1: with a backpack\n2. hiker 2: in red", ["with a backpack", "in red"]),
+        (lambda r: replies.read_instances(r, "man"), "Quantity: 1\n1. man 1: wearing a hat\n2. man 2: N/A", ["wearing a hat"]),
+        (lambda r: replies.read_instances(r, "man"), "Quantity: 2\n1. man 1: wearing a hat\n2. man 2: none", ["wearing a hat", ""]),
+        (lambda r: replies.read_instances(r, "man"), "Quantity: 0\n1. man 1: None", []),
+        (replies.read_triplets, "<man, not touching, dog> <man, appears to be holding, cup> <cup, can be seen behind, dog>",
+         [("man", "holding", "cup"), ("cup", "behind", "dog")]),
+        (replies.read_attributes, "color: not visible, size: large", [Attribute("size", "large")]),
+        (replies.read_action, '{"action": "appears to be falling"}', "falling"),
         (replies.read_kind, "**Static** object", "static"),
         (replies.read_yes_no, "Yes, they are.", True),
         (replies.read_yes_no, "Answer: no", False),
@@ -62,6 +75,11 @@ READERS: list[Callable[[str], Any]] = [
 )  # fmt: skip
 def test_what_models_say_is_read(reader: Callable[[str], Any], reply: str, value: Any) -> None:
     assert reader(reply) == value
+
+
+def test_what_is_only_denied_is_no_relation() -> None:
+    with pytest.raises(replies.UnreadableReply, match="only_denials"):
+        replies.read_triplets("<man, doesn't touch, dog>")
 
 
 def test_an_object_without_attributes_has_none() -> None:

@@ -1,0 +1,68 @@
+"""What a model says that tells an instance apart, as words that can stand beside the instance's noun."""
+
+import re
+
+from model.stsg import words_of
+
+_MOST = 7  # words, so that a name has eight
+_LEADING = re.compile(
+    r"(?:(?:the|a|an|this|that|one|he|she|it|they)\s+)*(?:(?:who|that|which)\s+)?(?:(is|are|was|were)|(has|have))\s+"
+)
+_ENDING = words_of(
+    "a an the and or but of in on at to with by for from near next behind beside over under into onto is are his her its"
+    " their who that which while very"
+)
+_BREAKS = re.compile(r"[,;.]\s|\s(?:-|–|—)\s")
+_JOINTS = re.compile(r"\s(?:and|while|but|who|which|as)\s")
+_EMPTY = re.compile(
+    r"(?:n/?a|none|null|nothing|unknown|same|mark|distinguishing mark|not (?:applicable|available|specified|mentioned"
+    r"|visible|clear|given|known).*|un(?:specified|clear|known)|(?:no|without|has no|there (?:is|are) no)\b.*\b"
+    r"(?:feature|mark|detail|characteristic|distinction|difference)s?\b.*|(?:no|not)(?: \w+)? (?:distinct|distinctive"
+    r"|unique|distinguishing|specific|particular)(?: .*)?)"
+)
+_IRREGULAR = {"men": "man", "women": "woman", "people": "person", "children": "child", "feet": "foot", "mice": "mouse"}
+
+
+def told_apart(text: str, category: str) -> str:
+    """The mark in a line such as "man 1: the man is wearing a red cap, and sits"; "" where it has none.
+
+    A clause becomes a phrase, and of a list of marks the first is kept: one that is cut within would be no words of English.
+    """
+    head, colon, tail = text.partition(":")
+    if colon and _names(head, category):
+        text = tail
+    mark = " ".join(_BREAKS.split(f"{text.lower()} ", maxsplit=1)[0].split()).strip(" .,;:!?\"'`“”‘’[](){}<>*")
+    mark = re.sub(rf"^(?:the |a |an |this |that )?{re.escape(category.lower())}\s*(?:\d+\s*)?(?=(?:who |that |which )?"
+                  r"(?:is|are|has|have|was|were)\s)", "", mark).strip()  # fmt: skip
+    if found := _LEADING.match(f"{mark} "):
+        rest = mark[found.end() :].strip()
+        mark = f"with {rest}" if found[2] and rest else rest
+    mark = re.sub(r"^the one ", "", mark)
+    if mark.startswith(("a ", "an ")):  # "man 1: a red cap"
+        mark = f"with {mark}"
+    if len(mark.split()) > _MOST:
+        mark = _JOINTS.split(mark, maxsplit=1)[0]
+    words = mark.split()[:_MOST]
+    while len(words) > 1 and words[-1] in _ENDING:
+        words.pop()
+    mark = " ".join(words)
+    if _EMPTY.fullmatch(mark) or re.fullmatch(rf"(?:{re.escape(category.lower())}|#)?\s*\d{0, 3}", mark):
+        return ""
+    return mark
+
+
+def _names(head: str, category: str) -> bool:
+    """Whether what stands before a colon is the category with a number, in whichever number of the noun."""
+    label, noun = (re.findall(r"[a-z]+", text.lower()) for text in (head, category))
+    return bool(label and noun) and len(label) <= len(noun) + 1 and singular(label[-1]) == singular(noun[-1])
+
+
+def singular(noun: str) -> str:
+    """A noun's singular, well enough to compare two."""
+    if noun in _IRREGULAR:
+        return _IRREGULAR[noun]
+    if noun.endswith("ies") and len(noun) > 4:
+        return f"{noun[:-3]}y"
+    if noun.endswith(("ches", "shes", "xes", "sses")):
+        return noun[:-2]
+    return noun[:-1] if noun.endswith("s") and not noun.endswith("ss") else noun
