@@ -6,7 +6,7 @@ STSG_JARS (graphdb), STSG_TRUST_REMOTE_CODE (model), and STSG_CRASH_AT (tests of
 import json
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -36,7 +36,9 @@ class Settings(BaseSettings):
     workers: int = Field(0, ge=0, le=1024, description="Workers of the local stack; 0: one for each GPU, or one.")
     api_host: str = "127.0.0.1"
     api_port: int = Field(8000, ge=0, le=65_535)
-    api_tokens: list[str] = Field(default_factory=list, description="Bearer tokens; none is fine on loopback only.")
+    api_tokens: list[Annotated[str, Field(min_length=1)]] = Field(
+        default_factory=list, description="Bearer tokens; none is fine on loopback only."
+    )
     public_url: str = Field("", description="Where users reach the API, where that is not its own address.")
     max_upload_bytes: int = Field(8 * 2**30, gt=0)
     max_seconds: float = Field(2 * 3600, gt=0)

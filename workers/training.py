@@ -166,6 +166,7 @@ class Watch:
             if self.service.settings.trainings_end:
                 self.process.stop(None)
                 self.process.wait(processes.STOP_SECONDS)
+                self.record.look()  # the last checkpoint, from which another goes on
             jobs.update(self.service.driver, self.lease, lease_until=0.0, dispatched_at=0.0)
             raise LeaseLost(self.job["id"])
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import multiprocessing
 import sys
 from pathlib import Path
 
@@ -15,6 +16,10 @@ def main() -> int:
     parser.add_argument("folder", type=Path, help="spec.json, train.jsonl, validation.jsonl and pictures")
     parser.add_argument("--dry-run", action="store_true", help="print what it would take, and train nothing")
     given = parser.parse_args()
+    if (
+        sys.platform == "linux"
+    ):  # a server of forks would end with this process's group, and the batches' makers with it
+        multiprocessing.set_start_method("fork", force=True)
     if not given.dry_run:
         return run(given.folder)
     from trainer.tuning.dry_run import estimate
