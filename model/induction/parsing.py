@@ -21,6 +21,8 @@ from model.replies import (
 from model.stsg import Clip, Keyframe, Kind, ObjectNode, Relation, SceneGraph, object_name
 from model.video_llm import Reply, Request, VideoLLM
 
+_LISTED = 384  # tokens of a reply about several things: what is cut off would be missing from the graph unnoticed
+
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
@@ -102,6 +104,7 @@ def _instances(clip: Clip, llm: VideoLLM, reading: Reading, narratives: dict[int
             llm.prompt_set,
             "parsing_1_3_instances",
             frames=[clip.keyframes[k]],
+            max_new_tokens=_LISTED,
             category=category,
             narrative=narratives[k][0],
         )
@@ -184,6 +187,7 @@ def _relations(
             llm.prompt_set,
             "parsing_3_1_relations",
             frames=[clip.keyframes[found[i].keyframe]],
+            max_new_tokens=_LISTED,
             object=found[i].name,
             others=", ".join(o.name for o in others[i]),
         )
@@ -233,7 +237,10 @@ def _narrate(
     read = dict(enumerate(zip(requests, replies, strict=True)))
     if prompts.has(llm.prompt_set, extraction):
         told = [i for i, text in enumerate(texts) if text]
-        follow_ups = [prompts.ask(llm.prompt_set, extraction, object=names[i], narrative=texts[i]) for i in told]
+        follow_ups = [
+            prompts.ask(llm.prompt_set, extraction, max_new_tokens=_LISTED, object=names[i], narrative=texts[i])
+            for i in told
+        ]
         read |= zip(told, zip(follow_ups, llm.answer(follow_ups), strict=True), strict=True)
     return [
         (text, *read[i], tuple(dict.fromkeys(e for e in (replies[i].exchange, read[i][1].exchange) if e)))
