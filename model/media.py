@@ -85,7 +85,7 @@ def frames(path: Path, limits: MediaLimits = MediaLimits(), *, max_side: int = 5
     """
     with _opened(path) as container:
         info = _info(container, limits)
-        counted = container.streams.video[0].frames  # 0 where the container does not say
+        counted = info.frames if container.streams.video[0].frames else 0  # where the container does not say
         decoded, first, last = 0, None, -math.inf
         for picture in _pictures(container):
             t = float(picture.time if picture.time is not None else decoded / info.fps)
@@ -154,7 +154,9 @@ def _info(container: Any, limits: MediaLimits) -> VideoInfo:
         raise _too_large(width, height, limits)
     fps = float(stream.average_rate or stream.guessed_rate or 25)
     seconds = float(stream.duration * stream.time_base) if stream.duration else (container.duration or 0) / av.time_base
-    expected = stream.frames or round(seconds * fps)
+    expected = round(seconds * fps)
+    if stream.frames:  # what was cut without encoding again may count frames before its beginning, which are not shown
+        expected = min(stream.frames, expected or stream.frames)
     if seconds > limits.max_seconds or expected > limits.max_frames:
         raise _too_long(seconds, limits)
     return VideoInfo(round(seconds, 3), fps, width, height, expected, stream.codec_context.name, container.format.name)

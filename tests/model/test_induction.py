@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from model.backends.scripted import ScriptedVideoLLM
+from model.induction.merging import contradict
 from model.induction.parsing import linked, parse_clip
 from model.induction.pipeline import InductionOptions, induce
 from model.induction.splitting import split
 from model.induction.whole_graph import parse_clip_at_once
-from model.stsg import Clip, Keyframe, Motion, ObjectNode, SceneGraph
+from model.stsg import Attribute, Clip, Keyframe, Motion, ObjectNode, SceneGraph
 from model.video_llm import NO_ADVICE, Reply, Request
 from trainer.world.files import Rendered, render_with_truth
 from trainer.world.oracle import Oracle
@@ -116,6 +117,48 @@ def test_verification_drops_what_a_model_makes_up(videos: list[Rendered], world:
 
 def picture(t: float) -> Keyframe:
     return Keyframe(f"v:{round(t * 1000):09d}", t, np.zeros((8, 8, 3), np.uint8))
+
+
+def test_what_tells_an_instance_apart_need_not_stand_in_the_narrative() -> None:
+    clip = Clip(0, 0.0, 4.0, 0, 100, (picture(0.0),))
+    llm = ScriptedVideoLLM(
+        {
+            "parsing_1_1_narrative": lambda r: "A man sits at a table.",
+            "parsing_1_2_objects": lambda r: "[man, table, dog]",
+            "parsing_1_3_instances": lambda r: (
+                "Quantity: 1\n1. man 1: The man is wearing a blue shirt, and looks down"
+                if r.values["category"] == "man"
+                else "Quantity: 1"
+            ),
+            "verification_1_text": lambda r: "No",
+            "verification_2_visual": lambda r: "No" if " no " in r.text or "not" in r.values["statement"] else "Yes",
+            "bridging_2_event": lambda r: "A man sits.",
+        }
+        | dict.fromkeys(("parsing_1_4_kind",), lambda r: "Static")
+        | dict.fromkeys(
+            ("parsing_2_1_attributes", "parsing_2_2_attribute_list", "parsing_3_1_relations", "parsing_3_2_triplets"),
+            lambda r: "none",
+        )
+    )
+    graph, rejects = induce([clip], llm, ALL)
+    assert sorted(o.name for o in graph.objects) == ["man wearing a blue shirt", "table"]
+    assert [r.excerpt for r in rejects.items if r.reason == "not_in_narrative"] == ["there is a dog"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "differ"),
+    [
+        (("red", "color"), ("blue", "color"), True),
+        (("standing by the door", "posture"), ("sitting at a desk", "posture"), False),
+    ],
+)
+def test_marks_contradict_by_what_lasts(first: tuple[str, str], second: tuple[str, str], differ: bool) -> None:
+    def person(mark: str, kind: str, *others: str) -> ObjectNode:
+        attributes = tuple(Attribute(kind, value) for value in (mark.split()[0], *others))
+        return ObjectNode("c0/k0/man/1", "man", mark, "static", 0, 0.0, 1.0, ("v:0",), attributes)
+
+    assert contradict(person(*first), person(*second)) is differ
+    assert not contradict(person("red", "clothing", "grey"), person("grey", "clothing", "red")), "both wear both"
 
 
 def test_a_woman_who_falls_on_a_dock() -> None:

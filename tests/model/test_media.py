@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 
 from model.media import MediaError, frames, probe
@@ -61,3 +63,27 @@ def test_damage_is_told_as_frames_expected_and_decoded(
 def test_a_script_in_disguise_opens_no_other_file(tmp_path: Path, make: Callable[[Path, Path], Path]) -> None:
     good = media.video(tmp_path / "secret.mp4")
     assert refused(make(tmp_path / "evil.mp4", good)).code == "forbidden_format"
+
+
+def test_a_video_that_was_cut_without_encoding_it_again_is_whole(tmp_path: Path) -> None:
+    """Its container counts the frames since the last keyframe, too, and says that they are not shown."""
+    whole, cut = tmp_path / "whole.mp4", tmp_path / "cut.mp4"
+    with av.open(str(whole), "w") as out:
+        stream = out.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        stream.options = {"bf": "0", "g": "250"}
+        for shade in range(100):
+            picture = av.VideoFrame.from_ndarray(np.full((64, 64, 3), shade, np.uint8), format="rgb24")
+            out.mux(stream.encode(picture))
+        out.mux(stream.encode())
+    options = {"use_editlist": "1", "avoid_negative_ts": "disabled"}
+    with av.open(str(whole)) as source, av.open(str(cut), "w", options=options) as out:
+        [taken] = source.streams.video
+        copied = out.add_stream_from_template(taken)
+        for packet in source.demux(taken):
+            if packet.dts is not None and packet.pts is not None and taken.time_base:
+                packet.stream = copied
+                packet.pts -= round(2 / taken.time_base)
+                packet.dts -= round(2 / taken.time_base)
+                out.mux(packet)
+    assert probe(cut).frames == len(list(frames(cut))) == 50
