@@ -2,6 +2,7 @@
 
 import re
 
+from model.nouns import singular
 from model.stsg import words_of
 
 _MOST = 7  # words, so that a name has eight
@@ -20,7 +21,6 @@ _EMPTY = re.compile(
     r"(?:feature|mark|detail|characteristic|distinction|difference)s?\b.*|(?:no|not)(?: \w+)? (?:distinct|distinctive"
     r"|unique|distinguishing|specific|particular)(?: .*)?)"
 )
-_IRREGULAR = {"men": "man", "women": "woman", "people": "person", "children": "child", "feet": "foot", "mice": "mouse"}
 
 
 def told_apart(text: str, category: str) -> str:
@@ -55,14 +55,3 @@ def _names(head: str, category: str) -> bool:
     """Whether what stands before a colon is the category with a number, in whichever number of the noun."""
     label, noun = (re.findall(r"[a-z]+", text.lower()) for text in (head, category))
     return bool(label and noun) and len(label) <= len(noun) + 1 and singular(label[-1]) == singular(noun[-1])
-
-
-def singular(noun: str) -> str:
-    """A noun's singular, well enough to compare two."""
-    if noun in _IRREGULAR:
-        return _IRREGULAR[noun]
-    if noun.endswith("ies") and len(noun) > 4:
-        return f"{noun[:-3]}y"
-    if noun.endswith(("ches", "shes", "xes", "sses")):
-        return noun[:-2]
-    return noun[:-1] if noun.endswith("s") and not noun.endswith("ss") else noun

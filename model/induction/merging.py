@@ -13,6 +13,7 @@ from model import prompts
 from model.induction.parsing import Parsed
 from model.induction.rejects import Reading, Rejects
 from model.induction.verification import YES_NO, is_yes
+from model.nouns import may_be_one
 from model.rationale.english import progressive
 from model.replies import read_action, read_predicate_object
 from model.stsg import Attribute, Clip, Keyframe, Motion, ObjectNode, Relation, SceneGraph, words_of
@@ -82,10 +83,10 @@ def likeness(a: ObjectNode, b: ObjectNode) -> tuple[bool, int]:
 
 
 def candidates(before: Sequence[ObjectNode], after: Sequence[ObjectNode]) -> list[tuple[int, int]]:
-    """Pairs (i, j) that may be one object: of one category, not contradicting; the most alike for each, capped."""
+    """Pairs (i, j) that may be one object: of like categories, not contradicting; the most alike for each, capped."""
     pairs = []
     for j, b in enumerate(after):
-        possible = [i for i, a in enumerate(before) if a.category == b.category and not contradict(a, b)]
+        possible = [i for i, a in enumerate(before) if may_be_one(a.category, b.category) and not contradict(a, b)]
         possible.sort(key=lambda i, b=b: likeness(before[i], b), reverse=True)  # type: ignore[misc]
         pairs += [(i, j) for i in possible[:_MOST_CANDIDATES]]
     return pairs

@@ -12,6 +12,7 @@ from model.induction.parsing import linked, parse_clip
 from model.induction.pipeline import InductionOptions, induce
 from model.induction.splitting import split
 from model.induction.whole_graph import parse_clip_at_once
+from model.nouns import may_be_one
 from model.stsg import Attribute, Clip, Keyframe, Motion, ObjectNode, SceneGraph
 from model.video_llm import NO_ADVICE, Reply, Request
 from trainer.world.files import Rendered, render_with_truth
@@ -143,6 +144,23 @@ def test_what_tells_an_instance_apart_need_not_stand_in_the_narrative() -> None:
     graph, rejects = induce([clip], llm, ALL)
     assert sorted(o.name for o in graph.objects) == ["man wearing a blue shirt", "table"]
     assert [r.excerpt for r in rejects.items if r.reason == "not_in_narrative"] == ["there is a dog"]
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "alike"),
+    [
+        ("man", "person", True),
+        ("people", "woman", True),
+        ("red car", "car", True),
+        ("boxes", "box", True),
+        ("couch", "sofa", True),
+        ("man", "woman", False),
+        ("glass of water", "water", False),
+        ("circle", "square", False),
+    ],
+)
+def test_nouns_that_may_mean_one_thing(one: str, two: str, alike: bool) -> None:
+    assert may_be_one(one, two) is may_be_one(two, one) is alike
 
 
 @pytest.mark.parametrize(

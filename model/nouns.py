@@ -1,0 +1,51 @@
+"""Which nouns may mean one thing: a model says "man" of one keyframe, and "person" or "guy" of the next."""
+
+import re
+
+from model.stsg import words_of
+
+_IRREGULAR = {"men": "man", "women": "woman", "people": "person", "children": "child", "feet": "foot", "mice": "mouse"}
+_ANYBODY = words_of("person individual human figure adult pedestrian someone")
+_ALIKE = (
+    words_of("man guy gentleman boy"),
+    words_of("woman lady girl"),
+    words_of("child kid toddler baby boy girl"),
+    words_of("car vehicle automobile"),
+    words_of("truck vehicle lorry"),
+    words_of("bus vehicle"),
+    words_of("bicycle bike"),
+    words_of("motorcycle motorbike bike"),
+    words_of("dog puppy animal"),
+    words_of("cat kitten animal"),
+    words_of("sofa couch settee"),
+    words_of("tv television screen monitor"),
+    words_of("cup mug"),
+    words_of("phone cellphone smartphone"),
+    words_of("road street"),
+    words_of("picture painting photo"),
+)
+_PEOPLE = _ANYBODY.union(*_ALIKE[:3])
+
+
+def may_be_one(category: str, other: str) -> bool:
+    """Whether two categories may be told of one object: by one noun, or by two that people use for the same."""
+    one, two = _head(category), _head(other)
+    if one == two or ({one, two} <= _PEOPLE and {one, two} & _ANYBODY):
+        return True
+    return any({one, two} <= nouns for nouns in _ALIKE)
+
+
+def _head(category: str) -> str:
+    words = re.split(r"\s(?:of|in|on|with|at|for|from|by)\s", category)[0].split()
+    return singular(words[-1]) if words else category
+
+
+def singular(noun: str) -> str:
+    """A noun's singular, well enough to compare two."""
+    if noun in _IRREGULAR:
+        return _IRREGULAR[noun]
+    if noun.endswith("ies") and len(noun) > 4:
+        return f"{noun[:-3]}y"
+    if noun.endswith(("ches", "shes", "xes", "sses")):
+        return noun[:-2]
+    return noun[:-1] if noun.endswith("s") and not noun.endswith("ss") else noun
