@@ -1,6 +1,7 @@
 """A training's process: what it leaves in its folder, and that no death, signal or full disk loses anything."""
 
 import json
+import multiprocessing
 import os
 import resource
 import shutil
@@ -283,14 +284,31 @@ def test_a_stop_that_reaches_the_processes_that_read_pictures_stops_the_training
 
 
 def train_with_readers_in_a_group(folder: Path) -> None:
+    os.setpgid(0, 0)
+    train_with_readers(folder)
+
+
+def train_with_readers(folder: Path) -> None:
+    """As on a GPU, batches are made in other processes."""
+    multiprocessing.set_start_method("fork", force=True)
+
     def with_readers(*given: Any) -> Any:
         made = arguments(*given)
         made.dataloader_num_workers = 2
         return made
 
-    os.setpgid(0, 0)
     arguments, sft._arguments = sft._arguments, with_readers
     train(folder)
+
+
+def test_batches_are_made_in_other_processes_too_and_their_errors_are_told(tmp_path: Path) -> None:
+    alone, read, broken = (make_folder(tmp_path / name, 4) for name in ("alone", "read", "broken"))
+    assert done(start(alone)) == done(start(read, train_with_readers)) == 0
+    assert [r["loss"] for r in losses(alone)] == [r["loss"] for r in losses(read)] != []
+    next((broken / "pictures").glob("2_*")).write_bytes(b"no picture")
+    assert done(start(broken, train_with_readers)) == 1
+    error = result(broken)["error"]
+    assert error["code"] == "frames_gone" and "qra_2" in error["detail"] and error["remedy"]
 
 
 def test_the_first_failure_of_several_processes_is_what_is_told(
