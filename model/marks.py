@@ -38,7 +38,9 @@ def told_apart(text: str, category: str) -> str:
         rest = mark[found.end() :].strip()
         mark = f"with {rest}" if found[2] and rest else rest
     mark = re.sub(r"^the one ", "", mark)
-    if mark.startswith(("a ", "an ")):  # "man 1: a red cap"
+    if f" {category.lower()} " in f" {mark} ":  # "a red circle"
+        mark = re.sub(r"^(?:the|an?) ", "", mark)
+    elif mark.startswith(("a ", "an ")):  # "man 1: a red cap"
         mark = f"with {mark}"
     if len(mark.split()) > _MOST:
         mark = _JOINTS.split(mark, maxsplit=1)[0]
@@ -46,12 +48,13 @@ def told_apart(text: str, category: str) -> str:
     while len(words) > 1 and words[-1] in _ENDING:
         words.pop()
     mark = " ".join(words)
-    if _EMPTY.fullmatch(mark) or re.fullmatch(rf"(?:{re.escape(category.lower())}|#)?\s*\d{0, 3}", mark):
-        return ""
-    return mark
+    bare = mark.removeprefix(category.lower()).strip(" #")
+    return "" if _EMPTY.fullmatch(mark) or re.fullmatch(r"\d{0,3}", bare) else mark
 
 
 def _names(head: str, category: str) -> bool:
     """Whether what stands before a colon is the category with a number, in whichever number of the noun."""
+    if category.lower() in head.lower():
+        return True
     label, noun = (re.findall(r"[a-z]+", text.lower()) for text in (head, category))
     return bool(label and noun) and len(label) <= len(noun) + 1 and singular(label[-1]) == singular(noun[-1])
