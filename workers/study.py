@@ -1,7 +1,8 @@
-"""The study carried out: graphs, questions from a Neo4j of its own, trainings and answers, two processes at a time.
+"""The study carried out: graphs, questions from a Neo4j of its own, trainings and answers, some processes at a time.
 
 Everything is kept in a folder under a hash of what decided it, so that a study that was stopped goes on where it was; the
-answers of cells, a few kilobytes each, are kept apart from it (`results`), so that reports need nothing else.
+answers of cells, a few kilobytes each, are kept apart from it (`results`), so that reports need nothing else. All computes in
+32 bits, so that a GPU and a processor give the same to rounding.
 """
 
 import hashlib
@@ -34,7 +35,7 @@ from trainer.world.truth import truth
 
 TINY = Path(__file__).parent.parent / "model" / "checkpoints" / "tiny"
 RESULTS = Path(__file__).parent.parent / "trainer" / "study" / "results"
-_PROCESSES = 2
+_BASE_THREADS = 2  # a base is trained alone; not by what is left to do, as sums differ by threads
 _REHEARSED = 200
 _FAMILIES = {"attribute": 1.0, "relation": 3.0, "motion": 2.0, "reference": 1.0}  # those of the world benchmark
 _FORMS = {"open": 0.85, "count": 0.15}
@@ -52,6 +53,7 @@ class Study:
     folder: Path
     results: Path = RESULTS
     checkpoint: Path = TINY
+    processes: int = 2  # side by side, of one thread each
 
     def run(self, plan: Plan, told: Told) -> None:
         """Measure every cell that has no result yet, in the order of what each builds on.
@@ -106,7 +108,7 @@ class Study:
             self._answer(cell, plan.asks.get(cell, []))
             told(f"measured {self.key(cell)}")
 
-        with ThreadPoolExecutor(_PROCESSES) as pool:
+        with ThreadPoolExecutor(self.processes) as pool:
             list(pool.map(one, wave))
 
     def _answer(self, cell: Cell, asks: Sequence[Ask]) -> None:
@@ -115,9 +117,7 @@ class Study:
         folder.mkdir(parents=True, exist_ok=True)
         frames = str((self.folder / "frames").resolve())
         _write(folder / "asks.json", {"frames": frames, "asks": [asdict(ask) for ask in asks]})
-        threads = (
-            1 if cell.base else _PROCESSES
-        )  # a base is alone; not by what is left to do, as sums differ by threads
+        threads = 1 if cell.base else _BASE_THREADS
         _run(["trainer.study.cell", str(folder)], folder / "log.txt", threads)
         answers = self.result(cell).get("answers", {}) | _read(folder / "answers.json")
         result = {
@@ -165,11 +165,11 @@ class Study:
 
         def part(at: int) -> None:
             file = self._graphs(cell) / f"order-{at}.json"
-            _write(file, order | {"worlds": worlds[at::_PROCESSES]})
+            _write(file, order | {"worlds": worlds[at :: self.processes]})
             _run(["trainer.study.graphs", str(file)], file.with_suffix(".log"))
 
-        with ThreadPoolExecutor(_PROCESSES) as pool:
-            list(pool.map(part, range(_PROCESSES)))
+        with ThreadPoolExecutor(self.processes) as pool:
+            list(pool.map(part, range(self.processes)))
 
     @property
     def _pictures(self) -> Path:
@@ -224,6 +224,7 @@ class Study:
             mixture=Mixture(cell.rehearsal) if cell.rehearsal else None,
             save_every=max(min(cell.steps // 3, 250), 1),
             validate_every=0,
+            exact=True,
             seed=cell.seed,
         )
 

@@ -29,6 +29,9 @@ def study(
         Path, typer.Option(help="Graphs, rows and models; a study that was stopped goes on from it.")
     ] = Path(".stsg/study"),
     report: Annotated[Path | None, typer.Option(help="The report; pictures go beside it.")] = None,
+    processes: Annotated[
+        int, typer.Option(min=1, help="Trainings side by side, of one thread each; a GPU has room for more than two.")
+    ] = 2,
     told_only: Annotated[bool, typer.Option("--report-only", help="Measure nothing; tell what is measured.")] = False,
 ) -> None:
     """Train the small Video-LLM as the paper's models were, ask each what no training showed, and write the report.
@@ -46,7 +49,7 @@ def study(
         scale = replace(scale, tables=tuple(table.value for table in tables))
     target = report or (folder / "STUDY.md" if quick else RESULTS.parent.parent / "STUDY.md")
     plan = plans.study(scale)
-    carried = Study(folder, RESULTS if not quick else folder / "results")
+    carried = Study(folder, RESULTS if not quick else folder / "results", processes=processes)
     if not told_only:
         try:
             carried.run(plan, show.err.print)

@@ -9,8 +9,10 @@ class SpecError(ValueError):
     """A model spec that can't be opened; the text says how to write it."""
 
 
-def open_video_llm(spec: str) -> VideoLLM:
+def open_video_llm(spec: str, *, exact: bool = False) -> VideoLLM:
     """The Video-LLM of a spec: `hf:<folder or id>`, `openai:<url>#<name>` or `recorded:<file>`.
+
+    One of `hf:` that has to be `exact` computes in 32 bits on a GPU too.
 
     Raises:
         SpecError: an unknown kind, a file that isn't there, or a model that can't be loaded here.
@@ -22,7 +24,7 @@ def open_video_llm(spec: str) -> VideoLLM:
             raise SpecError(
                 f"There is no folder {rest} on this machine. Put the checkpoint there, or name it by its id."
             )
-        return _hugging_face(rest)
+        return _hugging_face(rest, exact)
     if kind == "openai" and rest.startswith(("http://", "https://")) and "#" in rest:
         from model.backends.openai_server import OpenAIVideoLLM
 
@@ -42,12 +44,12 @@ def open_video_llm(spec: str) -> VideoLLM:
     )
 
 
-def _hugging_face(source: str) -> VideoLLM:
+def _hugging_face(source: str, exact: bool) -> VideoLLM:
     from model.backends.devices import CROWDED, CROWDED_SECONDS, DeviceError, held_by_others, lacks_memory
     from model.backends.hf import HuggingFaceVideoLLM
 
     try:
-        return HuggingFaceVideoLLM(source)
+        return HuggingFaceVideoLLM(source, exact=exact)
     except DeviceError as e:
         raise SpecError(str(e)) from e
     except (OSError, ValueError) as e:

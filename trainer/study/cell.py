@@ -54,7 +54,9 @@ def _answers(model: Path, ask: Ask, frames: Path) -> dict[str, Any]:
 
     benchmark = BENCHMARKS[ask.benchmark]()
     items = shown(asked(benchmark, ask.samples), partial(_frames, benchmark, frames / benchmark.version))
-    verdicts = [verdict(row) for row in evaluate(items, open_video_llm(f"hf:{model}"), ask.mode, benchmark.prior)]
+    verdicts = [
+        verdict(row) for row in evaluate(items, open_video_llm(f"hf:{model}", exact=True), ask.mode, benchmark.prior)
+    ]
     return {
         "benchmark": benchmark.name,
         "version": benchmark.version,

@@ -121,7 +121,7 @@ def _opened(model: str | None) -> VideoLLM | None:
         return None
     from model.backends import open_video_llm  # torch, which true graphs do without
 
-    return open_video_llm(f"hf:{model}")
+    return open_video_llm(f"hf:{model}", exact=True)
 
 
 def rehearsed(files: Sequence[Path], count: int, seed: int) -> list[dict[str, Any]]:
