@@ -29,11 +29,13 @@ def told_apart(text: str, category: str) -> str:
     A clause becomes a phrase, and of a list of marks the first is kept: one that is cut within would be no words of English.
     """
     head, colon, tail = text.partition(":")
-    if colon and _names(head, category):
+    if colon and names(head, category):
         text = tail
     mark = " ".join(_BREAKS.split(f"{text.lower()} ", maxsplit=1)[0].split()).strip(" .,;:!?\"'`“”‘’[](){}<>*")
-    mark = re.sub(rf"^(?:the |a |an |this |that )?{re.escape(category.lower())}\s*(?:\d+\s*)?(?=(?:who |that |which )?"
+    nouns = "|".join(map(re.escape, {category.lower(), singular(category.lower())}))
+    mark = re.sub(rf"^(?:the |a |an |this |that )?(?:{nouns})\s*(?:\d+\s*)?(?=(?:who |that |which )?"
                   r"(?:is|are|has|have|was|were)\s)", "", mark).strip()  # fmt: skip
+    mark = re.sub(rf"^the (?:{nouns}) ", "", mark)
     if found := _LEADING.match(f"{mark} "):
         rest = mark[found.end() :].strip()
         mark = f"with {rest}" if found[2] and rest else rest
@@ -52,7 +54,7 @@ def told_apart(text: str, category: str) -> str:
     return "" if _EMPTY.fullmatch(mark) or re.fullmatch(r"\d{0,3}", bare) else mark
 
 
-def _names(head: str, category: str) -> bool:
+def names(head: str, category: str) -> bool:
     """Whether what stands before a colon is the category with a number, in whichever number of the noun."""
     if category.lower() in head.lower():
         return True

@@ -4,12 +4,13 @@ A model may return anything: another format, an echo of the prompt, a refusal, a
 in its input, looks at no more than `MAX_CHARS` of it, and never raises anything else.
 """
 
+import ast
 import json
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from model.marks import told_apart
+from model.marks import names, told_apart
 from model.stsg import Attribute, Kind
 
 MAX_CHARS = 16_384
@@ -24,6 +25,12 @@ _UNSEEN = re.compile(
 )
 _HEDGES = re.compile(
     r"(?:(?:is|are)\s+)?(?:(?:appears?|seems?)\s+to\s+(?:be\s+)?|(?:can|may|might|could)\s+be\s+(?:seen\s+)?)"
+)
+_NOT = r"(\bnot |n't )?(?:\w+ )?\b"  # "not entirely true"
+_SAID_KIND = re.compile(rf"{_NOT}(static|dynamic)\b")
+_SAID_YES_NO = re.compile(rf"\b(?:yes|no)\b|{_NOT}(true|false)\b")
+_ACTING = re.compile(  # "the man is walking" says what the man does
+    r"(?:the|an?|this|that|it|he|she|they)\b(?: [\w'-]+){0,5}? (?:is|are|was|were|(?:seems?|appears?) to be) (?=\w+ing\b)"
 )
 _NOTHING = frozenset({"", "none", "null", "n/a", "nothing", "unknown", "na"})
 
@@ -74,6 +81,8 @@ def read_instances(reply: str, category: str) -> list[str]:
             quantity = int(found[1])
         elif (found := re.match(r"\d{1,3}\s*[.):]\s*(.*)", stripped)) is not None:
             marks.append(told_apart(found[1], category)[:MAX_NAME])
+        elif (found := re.match(r"([\w '*-]{1,60}?)\s*#?\d{1,3}\W{0,3}:", stripped)) and names(found[1], category):
+            marks.append(told_apart(stripped, category)[:MAX_NAME])
     if not marks and quantity is None:
         raise UnreadableReply("no_quantity")
     if quantity is not None and len(marks) > quantity:
@@ -85,21 +94,17 @@ def read_instances(reply: str, category: str) -> list[str]:
 
 
 def read_kind(reply: str) -> Kind:
-    """Static or dynamic, by the first of the two words."""
-    words = re.findall(r"[a-z]+", _clean(reply)[:200].lower())
-    for word in words:
-        if word in ("static", "dynamic"):
-            return "static" if word == "static" else "dynamic"
-    raise UnreadableReply("neither_static_nor_dynamic")
+    """Static or dynamic, by the first of the two words; "not static" is dynamic."""
+    if (found := _SAID_KIND.search(_clean(reply)[:200].lower())) is None:
+        raise UnreadableReply("neither_static_nor_dynamic")
+    return "static" if (found[2] == "static") == (found[1] is None) else "dynamic"
 
 
 def read_yes_no(reply: str) -> bool:
-    """Yes or no, by the first word that is either."""
-    words = re.findall(r"[a-z]+", _clean(reply)[:200].lower())
-    for word in words:
-        if word in ("yes", "no", "true", "false"):
-            return word in ("yes", "true")
-    raise UnreadableReply("neither_yes_nor_no")
+    """Yes or no, by the first word that is either; "not true" is no."""
+    if (found := _SAID_YES_NO.search(_clean(reply)[:200].lower())) is None:
+        raise UnreadableReply("neither_yes_nor_no")
+    return (found[0] == "yes" or found[2] == "true") if found[1] is None else found[2] == "false"
 
 
 def read_attributes(reply: str) -> list[Attribute]:
@@ -165,7 +170,7 @@ def read_action(reply: str) -> str:
     """A verb phrase: `{"action": "..."}`, or the phrase itself."""
     text = _clean(reply)
     phrase = next(iter(_json_fields(text, "action")), text)
-    phrase = _HEDGES.sub("", _plain(phrase), count=1)
+    phrase = _HEDGES.sub("", _ACTING.sub("", _plain(phrase), count=1), count=1)
     if phrase in _NOTHING:
         raise UnreadableReply("no_action")
     if not _is_short(phrase):
@@ -284,8 +289,27 @@ def _json_values(text: str) -> list[Any]:
             value, at = decoder.raw_decode(text, at)
             found.append(value)
         except ValueError:
-            at += 1
+            end = _closing(text, at)
+            values = _python_values(text[at:end])
+            found += values
+            at = end if values else at + 1
     return found
+
+
+def _python_values(text: str) -> list[Any]:
+    """A dictionary or list as Python writes it, in single quotes, as what JSON would be; nothing where it is none."""
+    if "\\" in text:  # Python warns of what it takes for an escape
+        return []
+    try:
+        return [_paired(ast.literal_eval(text))]
+    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
+        return []
+
+
+def _paired(value: Any) -> Any:
+    if isinstance(value, dict):
+        return _Pairs((str(key), _paired(inner)) for key, inner in value.items())
+    return [_paired(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _next_opening(text: str, start: int) -> int:
@@ -304,6 +328,16 @@ def _depth(text: str, start: int) -> int:
     return deepest
 
 
+def _closing(text: str, start: int) -> int:
+    """Where what is opened at `start` has been closed; the end of the text where it is not."""
+    open = 0
+    for at in range(start, len(text)):
+        open += (text[at] in "[{") - (text[at] in "]}")
+        if not open:
+            return at + 1
+    return len(text)
+
+
 def _straight(text: str) -> str:
     return text.replace("“", '"').replace("”", '"').replace("‘", "'").replace("’", "'")
 
@@ -311,5 +345,5 @@ def _straight(text: str) -> str:
 def _json_fields(text: str, key: str) -> Iterator[str]:
     """The strings that follow a key, in JSON or in something like it: `["key": "value"]`."""
     straight = _straight(text)
-    for found in re.finditer(rf'"?{key}"?\s*:\s*"?([^",\]}}]{{0,200}})', straight, re.IGNORECASE):
+    for found in re.finditer(rf"""["']?{key}["']?\s*:\s*["']?([^",\]}}]{{0,200}})""", straight, re.IGNORECASE):
         yield found[1]

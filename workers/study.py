@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from graphdb import graphs as stored
@@ -23,6 +24,7 @@ from graphdb.connection import Driver
 from graphdb.qra import make_qra
 from graphdb.scratch import scratch_database
 from model.prompts import SETS
+from model.rationale.evaluate import Evaluator
 from model.rationale.mix import Mix, apportion
 from trainer.study import graphs
 from trainer.study.cell import kept
@@ -203,13 +205,14 @@ class Study:
         (folder / "pictures").unlink(missing_ok=True)
         (folder / "pictures").symlink_to(self._pictures)
         shutil.copy(self._rows(cell), folder / "train.jsonl")
-        rows = sum(1 for _ in (folder / "train.jsonl").open())
-        _write_lines(folder / "mixture.jsonl", self._rehearsed(cell, round(cell.rehearsal * rows)))
+        holds = [bool(json.loads(line)["holds"]) for line in self._rows(cell).open()]
+        _write_lines(folder / "mixture.jsonl", self._rehearsed(cell, round(cell.rehearsal * len(holds))))
         scores = total(
             scored(made.graph, truth(Scene.generate(seed, split="train"))) for seed, made in self._made(cell).items()
         )
         f1 = {kind: round(s.f1, 4) for kind, s in scores.items()}
-        _write(folder / "data.json", {"samples": rows, "worlds": cell.worlds, "f1": f1})
+        known = {"samples": len(holds), "worlds": cell.worlds, "f1": f1, "holds": round(fmean(holds), 4)}
+        _write(folder / "data.json", known)
         _write(folder / "spec.json", self._spec(cell).to_dict())
 
     def _spec(self, cell: Cell) -> TuningSpec:
@@ -239,13 +242,14 @@ def _rehearsed_worlds(base: Cell) -> list[int]:
 
 
 def _rows(driver: Driver, made: Mapping[int, graphs.Made], cell: Cell) -> Iterator[dict[str, Any]]:
-    """Rows of questions about some graphs, which are in the database meanwhile."""
+    """Rows of questions about some graphs, which are in the database meanwhile, and whether their answers hold in the world."""
     runs = {graphs.world_id(seed): seed for seed in made}
     for run, seed in runs.items():
         graph, clips, _ = made[seed]
         videos.save_video(driver, run, {"name": run, "created_at": 0.0})
         stored.save_clips(driver, run, run, clips)
         stored.save_graph(driver, run, run, graph)
+    worlds = {run: Evaluator(truth(Scene.generate(seed, split="train"))) for run, seed in runs.items()}
     mix = Mix(apportion(cell.samples, dict(cell.mix)), families=_FAMILIES, forms=_FORMS)  # type: ignore[arg-type]
     try:
         for qra in make_qra(driver, list(runs), mix, seed=cell.seed):
@@ -257,6 +261,7 @@ def _rows(driver: Driver, made: Mapping[int, graphs.Made], cell: Cell) -> Iterat
                 "steps": qra.steps,
                 "frames": names,
                 "times": [t for _, t in shown],
+                "holds": worlds[qra.run_id].run(qra.program).answer == qra.answer,
             }
     finally:
         for run in runs:

@@ -26,21 +26,48 @@ def bridge_clips(
     not with its square. Prompts: App. A.1, Cross-clip Bridging, Step-1, and one of ours for events.
     """
     reading = Reading()
-    references: list[Reference] = []
+    found: list[_Link] = []
     ends = [_ends(graph) for graph in graphs]
     for i, one in enumerate(clips):
         others = range(i + 1, min(i + 1 + reach, len(clips)))
         asked = [_asked(one, clips[j], ends[i][1], ends[j][0], llm.prompt_set) for j in others]
         replies = iter(llm.answer([request for pair in asked for request in pair.requests]))
-        for pair in asked:
-            references += pair.references([next(replies) for _ in pair.requests], reading)
-    return SceneGraph(references=tuple(references), events=_events(clips, llm, reading)), reading.rejects
+        for j, pair in zip(others, asked, strict=True):
+            found += pair.links(i, j, [next(replies) for _ in pair.requests], reading)
+    return SceneGraph(references=_consistent(found), events=_events(clips, llm, reading)), reading.rejects
 
 
 def _ends(graph: SceneGraph) -> tuple[list[ObjectNode], list[ObjectNode]]:
     """The first and the last state of each object."""
     chains = list(graph.entities())
     return [c[0] for c in chains], [c[-1] for c in chains]
+
+
+_Place = tuple[int, int]  # an object: its clip, and its number there
+
+
+@dataclass(frozen=True, slots=True)
+class _Link:
+    """Two objects that the model takes for one."""
+
+    before: _Place
+    after: _Place
+    reference: Reference
+
+
+def _consistent(found: Sequence[_Link]) -> tuple[Reference, ...]:
+    """The references by which no two objects of one clip become the same; of those at odds, the likelier stay."""
+    of: dict[_Place, dict[int, _Place]] = {}  # to each object, what it is in other clips
+    kept = set[int]()
+    for n in sorted(range(len(found)), key=lambda n: (-found[n].reference.confidence, n)):
+        link = found[n]
+        one, two = (of.setdefault(place, {place[0]: place}) for place in (link.before, link.after))
+        if one is not two and one.keys() & two.keys():
+            continue
+        kept.add(n)
+        one |= two
+        of |= dict.fromkeys(one.values(), one)
+    return tuple(link.reference for n, link in enumerate(found) if n in kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +79,18 @@ class _Pair:
     candidates: Sequence[tuple[int, int]]
     requests: Sequence[Request]
 
-    def references(self, replies: Sequence[Reply], reading: Reading) -> list[Reference]:
-        """Edges between those that the model takes for the same, each object in one at most."""
+    def links(self, i: int, j: int, replies: Sequence[Reply], reading: Reading) -> list[_Link]:
+        """Links between those of clips i and j that the model takes for the same, each object in one at most."""
         chances = [is_yes(request, reply, reading) for request, reply in zip(self.requests, replies, strict=True)]
-        alike = [likeness(self.before[i], self.after[j]) for i, j in self.candidates]
-        return [
-            Reference(
-                self.before[self.candidates[n][0]].id,
-                self.after[self.candidates[n][1]].id,
-                confidence=round(chances[n], 4),
-                evidence=tuple(e for e in (replies[n].exchange,) if e),
-            )
-            for n in sorted(matched(self.candidates, chances, alike))
-        ]
+        alike = [likeness(self.before[a], self.after[b]) for a, b in self.candidates]
+        links = []
+        for n in sorted(matched(self.candidates, chances, alike)):
+            a, b = self.candidates[n]
+            evidence = tuple(e for e in (replies[n].exchange,) if e)
+            ids = self.before[a].id, self.after[b].id
+            reference = Reference(*ids, confidence=round(chances[n], 4), evidence=evidence)
+            links.append(_Link((i, a), (j, b), reference))
+        return links
 
 
 def _asked(one: Clip, two: Clip, before: Sequence[ObjectNode], after: Sequence[ObjectNode], prompt_set: str) -> _Pair:

@@ -13,10 +13,11 @@ from model import prompts
 from model.induction.parsing import Parsed
 from model.induction.rejects import Reading, Rejects
 from model.induction.verification import YES_NO, is_yes
-from model.nouns import may_be_one
+from model.nouns import head, may_be_one
+from model.rationale.alike import excludes
 from model.rationale.english import progressive
 from model.replies import read_action, read_predicate_object
-from model.stsg import Attribute, Clip, Keyframe, Motion, ObjectNode, Relation, SceneGraph, words_of
+from model.stsg import Attribute, Clip, Keyframe, Kind, Motion, ObjectNode, Relation, SceneGraph, words_of
 from model.video_llm import Reply, Request, VideoLLM
 
 _Told = tuple[Request, Reply]
@@ -32,6 +33,7 @@ _PASSING = words_of(  # types of attributes that one object has now this, now th
     "posture pose position action activity motion movement expression emotion mood state condition location orientation"
     " direction gaze facing"
 )
+_MANY = words_of("clothing clothes outfit accessory accessories part parts feature features item items equipment gear")
 
 
 @dataclass(slots=True)
@@ -44,6 +46,11 @@ class Track:
     @property
     def last(self) -> ObjectNode:
         return self.sightings[-1]
+
+    @property
+    def kind(self) -> Kind:
+        """Dynamic where it is so under any of the names that keyframes have for it."""
+        return "dynamic" if any(o.kind == "dynamic" for o in self.sightings) else "static"
 
 
 def merge_clip(clip: Clip, parsed: Sequence[Parsed], llm: VideoLLM) -> tuple[SceneGraph, Rejects]:
@@ -64,16 +71,22 @@ def merge_clip(clip: Clip, parsed: Sequence[Parsed], llm: VideoLLM) -> tuple[Sce
 
 def contradict(a: ObjectNode, b: ObjectNode) -> bool:
     """Whether what distinguishes two objects rules each other out: other values of a lasting type are in their marks."""
-    theirs: dict[str, set[str]] = {}
-    for x in b.attributes:
-        theirs.setdefault(x.type, set()).add(x.value)
+    mine, theirs = _marked(a), _marked(b)
+    shared = {(x.type, x.value) for x in a.attributes} & {(x.type, x.value) for x in b.attributes}
     return any(
-        x.type not in _PASSING
-        and x.value in a.mark
-        and x.value not in theirs.get(x.type, ())
-        and any(value in b.mark for value in theirs.get(x.type, ()))
-        for x in a.attributes
+        one[0] == other[0] and not {one, other} & shared and _rules_out(one, other) for one in mine for other in theirs
     )
+
+
+def _marked(o: ObjectNode) -> list[tuple[str, str]]:
+    """The attributes of lasting types that an object is told apart by."""
+    return [(x.type, x.value) for x in o.attributes if x.type not in _PASSING and f" {x.value} " in f" {o.mark} "]
+
+
+def _rules_out(one: tuple[str, str], other: tuple[str, str]) -> bool:
+    """Whether an object has but one of two values: a shirt is red or blue, but who wears a cap may wear jeans as well."""
+    alike = head(one[1]) == head(other[1])
+    return (alike or one[0] not in _MANY) and excludes(one[1], other[1])
 
 
 def likeness(a: ObjectNode, b: ObjectNode) -> tuple[bool, int]:
@@ -143,12 +156,7 @@ def _actions(
     tracks: Sequence[Track], frames: Mapping[str, Keyframe], llm: VideoLLM, reading: Reading
 ) -> dict[tuple[str, str], _Action]:
     """What each dynamic object did between two sightings (Step-2, Inputs 1 to 3)."""
-    pairs = [
-        pair
-        for t in tracks
-        if t.sightings[0].kind == "dynamic"
-        for pair in zip(t.sightings, t.sightings[1:], strict=False)
-    ]
+    pairs = [pair for t in tracks if t.kind == "dynamic" for pair in zip(t.sightings, t.sightings[1:], strict=False)]
     requests = [
         prompts.ask(
             llm.prompt_set,
@@ -205,7 +213,7 @@ def _fold(
     motions: list[Motion] = []
     new_ids: dict[str, str] = {}
     for track in tracks:
-        states = [track.sightings[0]]
+        states = [replace(track.sightings[0], kind=track.kind)]
         for previous, sighting, (chance, exchange) in zip(
             track.sightings, track.sightings[1:], track.links, strict=False
         ):
@@ -228,7 +236,7 @@ def _fold(
                     evidence=link + action.evidence,
                 )
             )
-            states.append(sighting)
+            states.append(replace(sighting, kind=track.kind))
         nodes += states
     return nodes, motions, new_ids
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from model import prompts
 from model.induction.rejects import Reading, Rejects
+from model.nouns import one_of
 from model.rationale.english import content_words, progressive
 from model.replies import (
     read_attributes,
@@ -114,8 +115,9 @@ def _instances(clip: Clip, llm: VideoLLM, reading: Reading, narratives: dict[int
     for (k, category), request, reply in zip(pairs, requests, llm.answer(requests), strict=True):
         marks = reading.one(request, reply, lambda text, c=category: read_instances(text, c))  # type: ignore[misc]
         evidence = (narratives[k][1], lists[k], reply.exchange)
+        called = one_of(category) if marks and len(marks) > 1 else category
         for ordinal, mark in enumerate(marks or (), 1):
-            instance = _Found(k, category, mark, ordinal, tuple(e for e in evidence if e))
+            instance = _Found(k, called, mark, ordinal, tuple(e for e in evidence if e))
             if all((f.keyframe, f.name) != (k, instance.name) for f in found):
                 found.append(instance)
     return found

@@ -93,8 +93,8 @@ def _standing(facts: Sequence[_Found], verdicts: Iterator[Verdict]) -> tuple[_Fo
 
 def _existence(parsed: Parsed, o: ObjectNode) -> Fact:
     """The narrative speaks of the category; what tells instances apart was asked for later, and only sight can check it."""
-    seen, twin = f"there is {article(o.name)} {o.name}", f"there is no {o.name}"
-    return Fact(parsed.keyframe, seen, twin, parsed.scene, f"there is {article(o.category)} {o.category}")
+    twin = f"there {be(is_plural(o.name))} no {o.name}"
+    return Fact(parsed.keyframe, _there_is(o.name), twin, parsed.scene, _there_is(o.category))
 
 
 def _attribution(parsed: Parsed, o: ObjectNode, a: Attribute) -> Fact:
@@ -114,9 +114,10 @@ def _relating(parsed: Parsed, r: Relation) -> Fact:
     return Fact(parsed.keyframe, statement, twin, narrative, statement)
 
 
-def article(name: str) -> str:
-    """ "a" or "an"."""
-    return "an" if name[:1] in "aeiou" else "a"
+def _there_is(name: str) -> str:
+    if is_plural(name):
+        return f"there are {name}"
+    return f"there is {'an' if name[:1] in 'aeiou' else 'a'} {name}"
 
 
 def _verdicts(facts: Sequence[Fact], llm: VideoLLM, reading: Reading) -> list[Verdict]:

@@ -65,6 +65,8 @@ def counted(asked: Tally, number: str, listed: Sequence[str]) -> Qra:
     found = sorted(english.the(names[id]) for id in listed if id in names)
     if not found or len(found) != int(number):
         raise Unclear("no_answer")
+    if any(english.is_plural(name) for name in found):  # "hikers" may be any number of them
+        raise Unclear("ambiguous")
     told = asked.found.several if len(found) > 1 else asked.found.one
     asked.teller.line(f"{asked.teller.in_clip(asked.clip)}, {told} {_listed(found)}, which makes {number}")
     return replace(draft(asked.teller, asked.teller.ask(asked.found.question), number).qra, form="count")

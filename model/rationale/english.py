@@ -21,7 +21,10 @@ def _engine() -> "inflect.engine":
     return inflect.engine()
 
 
-_DETERMINERS = words_of("a an the this that these those his her its their my your our some someone something")
+_DETERMINERS = words_of(
+    "a an the this that these those his her its their my your our some someone something each another everyone everybody"
+    " everything nobody nothing him them it himself herself itself themselves oneself"
+)
 _SINGULAR = words_of(
     "canvas gas lens atlas christmas compass cosmos thermos rhinoceros news physics gymnastics series species"
     " fish sheep deer furniture luggage data media"
@@ -30,14 +33,24 @@ _PLURAL = words_of("police cattle")
 _ADJECTIVAL = words_of("color colour size shape material texture pattern age length height")
 _ASKED_DIRECTLY = words_of("color colour size shape")
 _COPULA = words_of("is are was were")
-_NOT_VERBS = words_of("across towards besides afterwards upwards downwards backwards forwards sideways less")
+_NOT_VERBS = words_of(
+    "across towards besides afterwards upwards downwards backwards forwards sideways less always sometimes perhaps"
+    " upstairs downstairs indoors outdoors meters metres feet inches yards miles steps"
+)
 _STATES = words_of("has belongs contains consists lacks owns resembles")  # what nothing is said to be doing
 _PLAIN_VERBS = words_of(
     "brush carry chase clean climb cook cover crouch cut dance drink drive eat enter face follow get give go grab hang have"
     " hit hold hug jump kick kneel lean lie lift look move open pass pick play point pour pull push put reach read ride run"
     " shake show sit smile speak squat stand swim take talk throw touch turn use wait walk wash watch wave wear write"
+    " aim applaud approach bend bounce bow build chat cheer chop clap crawl cross dive draw enjoy examine exit extend fall feed"
+    " fight fill fix float fold greet grip grasp inspect kiss lead listen mix nod overlap paint perform pet practice prepare"
+    " raise remove repair rinse roll rub sail scrub serve sew shoot sing ski skip sleep slide spin spread stare stir stretch"
+    " support surround swing tackle tie type visit wipe wrap wrestle"
 )
-_PARTICIPLES = {"open": "opening", "squat": "squatting"}  # in which the engine is wrong
+_PARTICIPLES = {"dye": "dyeing", "squat": "squatting"}  # in which the engine is wrong
+_DOUBLED = words_of(
+    "admit begin commit control equip forget occur patrol permit prefer refer regret submit transfer upset"
+)
 _PLAIN = {"lies": "lie", "ties": "tie", "dies": "die", "focuses": "focus"}  # likewise
 _NOUNS = words_of("part member half side") | _DETERMINERS  # at the head of a predicate, such as "part of"
 _MASS = words_of("hair weather")  # of which there are no two
@@ -179,7 +192,12 @@ def form_of(phrase: str) -> Literal["plain", "finite", ""]:
 
 @cache
 def _participle(verb: str) -> str:
-    return _PARTICIPLES.get(verb) or str(_engine().present_participle(verb))
+    """The form in -ing; of several syllables only those with the stress on the last double its consonant."""
+    if verb in _DOUBLED:
+        return f"{verb}{verb[-1]}ing"
+    made = _PARTICIPLES.get(verb) or str(_engine().present_participle(verb))
+    several = len(re.findall(r"[aeiouy]+", verb)) > 1
+    return f"{verb}ing" if several and made == f"{verb}{verb[-1]}ing" and verb not in _PARTICIPLES else made
 
 
 @cache

@@ -11,6 +11,7 @@ from fractions import Fraction
 from random import Random
 
 from model.rationale import english
+from model.rationale.alike import excludes
 from model.rationale.compose import Draft
 from model.rationale.program import Op
 from model.rationale.qra import Qra, content_id
@@ -144,13 +145,8 @@ def _is_called(name: str, nouns: frozenset[str]) -> bool:
 
 
 def _is_another(value: str, answer: str, asked: frozenset[str]) -> bool:
-    """Whether a value differs from the answer in a word of its own, and the question does not speak of it already.
-
-    Who sits on a bench is on it: a phrase within another is no other one.
-    """
-    own, right = english.content_words(value), english.content_words(answer)
-    within = f" {value} " in f" {answer} " or f" {answer} " in f" {value} "
-    return not within and not own <= right and not right <= own and not own <= asked
+    """Whether a value can't be right beside the answer, and the question does not speak of it already."""
+    return excludes(value, answer) and not english.content_words(value) <= asked
 
 
 def yes_no(draft: Draft, value: str, true: bool) -> Qra:

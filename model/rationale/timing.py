@@ -8,6 +8,7 @@ from typing import cast
 from zlib import crc32
 
 from model.rationale import english
+from model.rationale.alike import excludes
 from model.rationale.scopes import Extreme, Unclear, extreme
 from model.rationale.telling import Asked, Mention, Teller, reappears
 from model.rationale.walk import Entity, Hop, Slot
@@ -228,6 +229,8 @@ def _ask_same_value(teller: Teller, hop: Hop) -> Asked:
         raise Unclear("trivial")
     teller.op({"op": "same_value", "of": here.register, "to": there.register, "type": hop.type})
     same = hop.value == hop.other_value
+    if not same and not excludes(hop.value, hop.other_value):
+        raise Unclear("ambiguous")
     answer = "same" if same else "different"
     types, be = english.plural(type), english.be(english.is_plural(type))
     rest = f"so the {english.with_be(types)} {'the same' if same else 'different'}"

@@ -1,5 +1,6 @@
 """The induction on real videos with a perfect model, its switches, and what it makes of bad replies."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,12 +8,13 @@ import numpy as np
 import pytest
 
 from model.backends.scripted import ScriptedVideoLLM
-from model.induction.merging import contradict
-from model.induction.parsing import linked, parse_clip
+from model.induction.bridging import bridge_clips
+from model.induction.merging import contradict, merge_clip
+from model.induction.parsing import Parsed, linked, parse_clip
 from model.induction.pipeline import InductionOptions, induce
 from model.induction.splitting import split
 from model.induction.whole_graph import parse_clip_at_once
-from model.nouns import may_be_one
+from model.nouns import may_be_one, one_of
 from model.stsg import Attribute, Clip, Keyframe, Motion, ObjectNode, SceneGraph
 from model.video_llm import NO_ADVICE, Reply, Request
 from trainer.world.files import Rendered, render_with_truth
@@ -163,20 +165,85 @@ def test_nouns_that_may_mean_one_thing(one: str, two: str, alike: bool) -> None:
     assert may_be_one(one, two) is may_be_one(two, one) is alike
 
 
+def test_one_of_several_is_named_in_the_singular() -> None:
+    several = ("hikers", "young women", "knives", "buses", "cross", "boxes of fruit", "glass")
+    assert [*map(one_of, several)] == ["hiker", "young woman", "knife", "bus", "cross", "box of fruit", "glass"]
+
+
 @pytest.mark.parametrize(
     ("first", "second", "differ"),
     [
         (("red", "color"), ("blue", "color"), True),
+        (("gray", "color"), ("grey", "color"), False),
+        (("red shirt", "clothing"), ("blue shirt", "clothing"), True),
+        (("blue shirt", "clothing"), ("light blue shirt", "clothing"), False),
+        (("red cap", "clothing"), ("blue jeans", "clothing"), False),
         (("standing by the door", "posture"), ("sitting at a desk", "posture"), False),
     ],
 )
 def test_marks_contradict_by_what_lasts(first: tuple[str, str], second: tuple[str, str], differ: bool) -> None:
-    def person(mark: str, kind: str, *others: str) -> ObjectNode:
-        attributes = tuple(Attribute(kind, value) for value in (mark.split()[0], *others))
+    def person(mark: str, kind: str, *values: str) -> ObjectNode:
+        attributes = tuple(Attribute(kind, value) for value in values or (mark,))
         return ObjectNode("c0/k0/man/1", "man", mark, "static", 0, 0.0, 1.0, ("v:0",), attributes)
 
-    assert contradict(person(*first), person(*second)) is differ
-    assert not contradict(person("red", "clothing", "grey"), person("grey", "clothing", "red")), "both wear both"
+    assert contradict(person(*first), person(*second)) is contradict(person(*second), person(*first)) is differ
+    both = ("red", "grey")
+    assert not contradict(person("red", "clothing", *both), person("grey", "clothing", *both)), "both wear both"
+    assert not contradict(person("covered in mud", "color", "red"), person("blue", "color")), (
+        "red is no part of covered"
+    )
+
+
+def test_what_moves_under_one_of_its_names_moves() -> None:
+    clip = Clip(0, 0.0, 4.0, 0, 100, (picture(1.0), picture(3.0)))
+    sightings = [
+        ObjectNode(f"c0/k{k}/man/1", "man", mark, kind, 0, 2.0 * k, 2.0 * k + 2, (clip.keyframes[k].id,))
+        for k, (mark, kind) in enumerate((("", "static"), ("in red", "dynamic")))
+    ]
+    said = {
+        "merging_1_same_object": lambda r: "Yes",
+        "merging_2_1_action": lambda r: "The man is walking.",
+        "merging_2_2_action_phrase": lambda r: "The man is walking.",
+        "merging_2_3_predicate": lambda r: "walking",
+    }
+    parsed = [Parsed(k, SceneGraph((o,))) for k, o in zip(clip.keyframes, sightings, strict=True)]
+    graph, _ = merge_clip(clip, parsed, ScriptedVideoLLM(said))
+    assert [m.predicate for m in graph.motions] == ["walking"]
+    assert {o.kind for o in graph.objects} == {"dynamic"}
+
+
+def test_two_of_one_clip_never_become_the_same_by_way_of_another_clip() -> None:
+    clips = [Clip(n, 2.0 * n, 2.0 * n + 2, 0, 50, (picture(2.0 * n),)) for n in range(3)]
+    marks = (("in red", "in blue"), ("running",), ("on a bike",))
+    graphs = [
+        SceneGraph(
+            tuple(
+                ObjectNode(
+                    f"c{n}/k0/man/{i}", "man", mark, "static", n, 2.0 * n, 2.0 * n + 2, (clips[n].keyframes[0].id,)
+                )
+                for i, mark in enumerate(of, 1)
+            )
+        )
+        for n, of in enumerate(marks)
+    ]
+    sure = {("in red", "running"): 0.9, ("running", "on a bike"): 0.8, ("in blue", "on a bike"): 0.7}
+
+    class Links(ScriptedVideoLLM):
+        def answer(self, requests: Sequence[Request]) -> list[Reply]:
+            replies = super().answer(requests)
+            for n, r in enumerate(requests):
+                if r.choices:
+                    pair = (r.values["first"].removeprefix("man "), r.values["second"].removeprefix("man "))
+                    chance = sure.get(pair, 0.1)
+                    replies[n] = Reply("Yes", scores=(math.log(chance), math.log(1 - chance)))
+            return replies
+
+    said = {"bridging_1_same_object": lambda r: "Yes", "bridging_2_event": lambda r: "Men are there."}
+    graph, _ = bridge_clips(clips, graphs, Links(said))
+    assert [(r.here, r.there) for r in graph.references] == [
+        ("c0/k0/man/1", "c1/k0/man/1"),
+        ("c1/k0/man/1", "c2/k0/man/1"),
+    ]
 
 
 def test_a_woman_who_falls_on_a_dock() -> None:

@@ -8,6 +8,7 @@ from random import Random
 
 import pytest
 
+from model.rationale.alike import excludes
 from model.rationale.compose import compose
 from model.rationale.evaluate import evaluate
 from model.rationale.forms import Chooser
@@ -162,6 +163,26 @@ def test_options_are_what_the_question_asks_for() -> None:
         with pytest.raises(Unclear, match="no_distractor"):
             chooser.options(circle, SETTING, 4)
         assert "white cup" in chooser.options(any_object, SETTING, 4)
+
+
+@pytest.mark.parametrize(
+    ("value", "other", "never"),
+    [
+        ("near", "next to", False),
+        ("left of", "near", False),
+        ("left of", "right of", True),
+        ("under", "beneath", False),
+        ("gray", "grey", False),
+        ("light blue", "blue", False),
+        ("red", "blue", True),
+        ("mug", "coffee cup", False),
+        ("tall man", "person", False),
+        ("red circle", "blue circle", True),
+        ("holding", "wearing", True),
+    ],
+)
+def test_a_false_answer_is_one_that_cannot_be_true_as_well(value: str, other: str, never: bool) -> None:
+    assert excludes(value, other) is excludes(other, value) is never
 
 
 def test_the_form_of_a_verb_does_not_give_the_answer_away() -> None:

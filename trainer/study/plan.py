@@ -16,7 +16,7 @@ from trainer.tuning.recipes import LAMBDAS, STEP_MIXES
 Switch = Literal["splitting", "parsing", "verification", "merging", "bridging"]
 SWITCHES: tuple[Switch, ...] = get_args(Switch)  # the rows of Table 4, and verification
 LEFT_OUT: Switch = "verification"  # as the starting checkpoint advises (its stsg.json): it takes right facts for wrong
-NOISES = (0.1, 0.2, 0.4)
+NOISES = (0.1, 0.2, 0.4, 1.0)
 SIZES = (0.25, 0.5)  # of the samples
 BALANCED: Mapping[int, float] = STEP_MIXES["balanced"]
 ANNOTATED: Mapping[int, float] = {1: 0.6, 2: 0.4}  # what annotated data sets ask: little composition
@@ -206,7 +206,9 @@ def _noises(step: Cell) -> Mapping[str, Cell]:
 
 
 def _sizes(step: Cell) -> Mapping[str, Cell]:
-    return {f"{s:g}": replace(step, samples=round(s * step.samples)) for s in (*SIZES, 1.0)}
+    sized = {f"{s:g}": replace(step, samples=round(s * step.samples)) for s in (*SIZES, 1.0)}
+    ends = (sized[f"{min(SIZES):g}"], step)  # whether rationales are worth more where samples are few
+    return sized | {f"{cell.samples / step.samples:g}, lambda 0": replace(cell, lambda_rationale=0.0) for cell in ends}
 
 
 def _rationales(step: Cell) -> Mapping[str, Cell]:

@@ -23,6 +23,7 @@ Result = Mapping[str, Any]
 Results = Callable[[Cell], Result]
 _COLUMNS = (*STRATA, ALL)
 _DEEP = "3+"
+_HEADS = ("1 step", "2 steps", "3 or more", "all", "blind", "F1 of graphs", "true answers", "samples")
 _TESTED = ("difference", "p", "p, Holm")
 
 
@@ -75,7 +76,12 @@ TABLES: Mapping[str, Table] = {
     "noise": Table(
         "Graph quality: wrong words in true graphs", "0", "share of wrong words", "Words of true graphs drawn anew."
     ),
-    "size": Table("Data size", "1", "share of the samples", "Fewer samples, as many steps of the optimiser."),
+    "size": Table(
+        "Data size",
+        "1",
+        "share of the samples",
+        "Fewer samples, as many steps of the optimiser; with rationales, and without them (lambda 0).",
+    ),
     "rationale": Table(
         "Answers through the rationale",
         "base",
@@ -140,7 +146,8 @@ def markdown(plan: Plan, results: Results, command: str) -> Iterator[str]:
         f"{scale.seeds} seeds; each model learns from {scale.samples:,} samples about {scale.worlds} rendered videos in "
         f"{scale.steps} steps of 16. {known} of {len(cells)} models are measured. Accuracies are percentages of exact "
         "matches, averaged over seeds, with 95 % intervals over seeds (Student's t) in brackets; blind is the same model "
-        "without frames. Each seed has videos and samples of its own; all start from one base. Differences are on questions "
+        "without frames; true answers are the share of training samples whose answer the true graph gives too. Each seed "
+        "has videos and samples of its own; all start from one base. Differences are on questions "
         "of 3 or more steps, with 95 % intervals over videos and over seeds. p is of a permutation test on the videos' mean "
         "gains; Holm's is adjusted for all tests of this report."
     )
@@ -227,13 +234,15 @@ def _test(one: Row, other: Row) -> Test | None:
 
 
 def _table(table: Table, section: Section, adjusted: Mapping[int, float]) -> Iterator[str]:
-    heads = (table.about, "1 step", "2 steps", "3 or more", "all", "blind", "F1 of graphs", "samples", *_TESTED)
+    heads = (table.about, *_HEADS, *_TESTED)
     yield f"| {' | '.join(heads)} |"
     yield f"| --- |{' ---: |' * (len(heads) - 1)}"
     for name, row in section.rows.items():
         told = [name + row.lacks, *(_accuracy(row, c) for c in _COLUMNS), _percent(row.report.scores[ALL].blind)]
         f1 = [fmean(d["f1"].values()) for d in row.data]
-        told += [f"{fmean(f1):.3f}", f"{fmean(d['samples'] for d in row.data):.0f}"]
+        true = [d["holds"] for d in row.data if "holds" in d]
+        told += [f"{fmean(f1):.3f}", f"{fmean(true):.3f}" if true else ""]
+        told.append(f"{fmean(d['samples'] for d in row.data):.0f}")
         test = section.tests.get(name)
         told += _tested(test, adjusted) if test else [""] * len(_TESTED)
         yield f"| {' | '.join(told)} |"
