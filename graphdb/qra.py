@@ -17,7 +17,7 @@ from graphdb.judging import Trial, judge
 from graphdb.paths import EDGE_SLOTS, WalkOrder, load_pools, load_settings, walk_orders
 from model.rationale.balance import Balance, Blind
 from model.rationale.forms import Chooser
-from model.rationale.mix import Cell, Mix, apportion
+from model.rationale.mix import Cell, Mix
 from model.rationale.program import Reason
 from model.rationale.qra import Family, Form, Qra
 from model.rationale.scopes import CONTEXTS, Context
@@ -158,10 +158,9 @@ class _Made:
                 able = [run_id for run_id in run_ids[at:] if (run_id, cell) not in self.dry]
                 rng.shuffle(able)
                 self.room[cell] = left
-                for run_id, count in apportion(
-                    max(left, min(times * left, len(able))), dict.fromkeys(able, 1.0)
-                ).items():
-                    if count and run_id in soon:
+                each, more = divmod(max(left, min(times * left, len(able))), len(able) or 1)
+                for place, run_id in enumerate(able):
+                    if run_id in soon and (count := each + (place < more)):
                         shares[run_id, cell] = count
         return shares
 

@@ -66,31 +66,29 @@ class Supervisor:
             self.joined["neo4j_browser_url"] = self.neo4j.http_uri
             self.uris |= {"neo4j": self.neo4j.uri, "browser": f"{self.neo4j.http_uri}/browser/"}
             self.commands["neo4j"] = self.neo4j.command()
-        python = sys.executable
         fd = str(self.listener.fileno())
-        self.commands["api"] = [python, "-m", "uvicorn", "api.app:create_app", "--factory", "--fd", fd, *_API_END]
+        self.commands["api"] = [
+            sys.executable,
+            "-m",
+            "uvicorn",
+            "api.app:create_app",
+            "--factory",
+            "--fd",
+            fd,
+            *_API_END,
+        ]
         gpus = visible_gpus()
-        for number in range(self.given.workers or max(len(gpus), 1)):
+        count = self.given.workers or max(len(gpus), 1)
+        apart = count > 1 or bool(gpus)  # data sets take hours, in which no GPU is to be idle
+        for number in range(count):
             name = f"worker-{number + 1}" if number else "worker"
-            self.commands[name] = [
-                *(python, "-m", "celery", "--app", "workers.app", "worker", "--loglevel", "WARNING"),
-                *(
-                    "--queues",
-                    "cpu.soon,cpu,gpu.soon,gpu.infer",
-                    "--concurrency",
-                    "1",
-                    "--without-mingle",
-                    "--without-gossip",
-                ),
-                *("--hostname", f"{name}@%h"),
-            ]
+            self.commands[name] = _worker(name, f"{'' if apart else 'cpu.soon,'}cpu,gpu.soon,gpu.infer")
             if len(gpus) > 1:
                 self.gpus[name] = gpus[number % len(gpus)]
-        self.commands["trainer"] = [  # of its own, as whoever watches a training does nothing else
-            *(python, "-m", "celery", "--app", "workers.app", "worker", "--loglevel", "WARNING", "--pool", "threads"),
-            *("--queues", "gpu.train", "--concurrency", "1", "--without-mingle", "--without-gossip"),
-            *("--hostname", "trainer@%h"),
-        ]
+        if apart:
+            self.commands["data-worker"] = _worker("data-worker", "cpu.soon")
+        # of its own, as whoever watches a training does nothing else
+        self.commands["trainer"] = [*_worker("trainer", "gpu.train"), "--pool", "threads"]
 
     def run(self) -> None:
         """Start all children, then watch over them until told to end.
@@ -222,6 +220,15 @@ class Supervisor:
                     child.wait(max(0.1, deadline - time.monotonic()))
                 _kill_group(child.pid)
         processes.stop_all(self.home / "tuning", GRACE)
+
+
+def _worker(name: str, queues: str) -> list[str]:
+    """The command line of a worker that does one job at a time."""
+    return [
+        *(sys.executable, "-m", "celery", "--app", "workers.app", "worker", "--loglevel", "WARNING"),
+        *("--queues", queues, "--concurrency", "1", "--without-mingle", "--without-gossip"),
+        *("--hostname", f"{name}@%h"),
+    ]
 
 
 def visible_gpus() -> list[str]:

@@ -119,8 +119,8 @@ class Watch:
             (self.folder / "process.json").unlink(missing_ok=True)
         if self.process.alive():
             self.record.note("attached", "Found the process again that an earlier worker started.")
-        elif prepare(self.service, self.job, self.folder, self._may_go_on):
-            self.record.begin_anew()
+        elif prepare(self.service, self.job, self.folder, self._may_go_on) or self.job.get("host") not in (None, _HOST):
+            self.record.begin_anew()  # how far another machine's files were read says nothing of those here
         while True:
             if not self.process.alive() and self._ended():
                 return

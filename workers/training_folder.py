@@ -37,16 +37,17 @@ def folder_of(service: Service, job_id: str) -> Path:
 
 
 def prepare(service: Service, job: Job, folder: Path, check: Callable[[], None] = lambda: None) -> bool:
-    """Write the folder of a training, unless it is there; whether it was written anew.
+    """Write the folder of a training, unless it is there; whether it is another than this worker left.
 
-    Its spec comes last, so that it is whole once it has one. One that a deleted training of this id left is not gone on with.
+    Its spec comes last, so that it is whole once it has one. One that a deleted training of this id left is not gone on with,
+    and one that is there gets the newest checkpoint where another machine has gone on meanwhile.
     `check` is called before each run's or video's pictures, and raises where the work is to end.
 
     Raises:
         JobError: unknown_model, empty_data, no_frames, file_gone.
     """
     if (folder / "spec.json").exists() and _job_of(folder) == job["created_at"]:
-        return False
+        return _fetch_checkpoint(service, job["id"], folder)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     params = job["params"]
@@ -112,14 +113,18 @@ def _write(file: Path, rows: Iterable[Row]) -> int:
     return count
 
 
-def _fetch_checkpoint(service: Service, job_id: str, folder: Path) -> None:
-    """The newest stored checkpoint of a training that began on another machine."""
+def _fetch_checkpoint(service: Service, job_id: str, folder: Path) -> bool:
+    """Fetch the newest stored checkpoint where it is of a later step than all that are here; whether it was."""
     found = records.find(service.driver, "Model", limit=1000, job_id=job_id, only="checkpoint")
-    if found:
-        newest = max(found, key=lambda record: int(record["metrics"]["step"]))
-        target = checkpoints.path_of(folder, int(newest["metrics"]["step"]))
-        target.parent.mkdir()
-        service.storage.get_folder(model_folder(newest["id"]), target)
+    newest = max(found, key=lambda record: int(record["metrics"]["step"]), default=None)
+    here = checkpoints.newest(folder)
+    if newest is None or (here is not None and checkpoints.step_of(here) >= int(newest["metrics"]["step"])):
+        return False
+    target = checkpoints.path_of(folder, int(newest["metrics"]["step"]))
+    target.parent.mkdir(exist_ok=True)
+    shutil.rmtree(target, ignore_errors=True)  # of which something lacks
+    service.storage.get_folder(model_folder(newest["id"]), target)
+    return True
 
 
 class _Pictures:

@@ -39,7 +39,7 @@ def start(model: str = "", models: dict[str, str] | None = None) -> Local:
             raise ServiceError(detail, "Stop it first: stsg down.")
         return Local(local_stack.start(home()).uris, ours=False)
     try:
-        with show.err.status("starting Neo4j, the broker, two workers and the API (the first time fetches 200 MB)"):
+        with show.err.status("starting Neo4j, the broker, the workers and the API (the first time fetches 200 MB)"):
             stack = local_stack.start(home(), {"STSG_MODELS": json.dumps(known)})
     except local_stack.StackError as e:
         raise ServiceError(str(e), "Mend the cause, or set STSG_NEO4J_URI and STSG_REDIS_URL to your own.") from e

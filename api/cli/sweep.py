@@ -116,6 +116,10 @@ def _compare(
 ) -> None:
     """Train all, then ask all and the base the same questions."""
     made: dict[str, dict[str, Any]] = {}
+    for (
+        body
+    ) in bodies.values():  # all at once, where several workers train; the same request again is the same training
+        client.post(train.JOBS, body)
     for name, body in bodies.items():
         if not as_json:
             show.err.print(f"{name}, {len(made) + 1} of {len(bodies)}")

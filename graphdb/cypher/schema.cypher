@@ -31,4 +31,5 @@ CREATE INDEX reference_edge_graph IF NOT EXISTS FOR ()-[r:REFERENCE]-() ON (r.gr
 CREATE INDEX event_edge_graph IF NOT EXISTS FOR ()-[r:EVENT]-() ON (r.graph_id);
 CREATE INDEX job_state IF NOT EXISTS FOR (n:Job) ON (n.state);
 CREATE INDEX job_event_job IF NOT EXISTS FOR (n:JobEvent) ON (n.job_id, n.seq);
+CREATE INDEX job_event_of_job IF NOT EXISTS FOR (n:JobEvent) ON (n.job_id);
 CREATE INDEX video_created IF NOT EXISTS FOR (n:Video) ON (n.created_at);

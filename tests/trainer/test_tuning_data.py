@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file
 
 from tests.trainer.tuning_folders import TINY, build, losses, make_folder, read_lines, write_rows
-from trainer.tuning import recipes
-from trainer.tuning.data import Sample, order, order_by_frames, training_samples
+from trainer.tuning import checkpoints, recipes
+from trainer.tuning.data import Sample, drawn, order, order_by_frames, training_samples
 from trainer.tuning.spec import TuningError, TuningSpec
 
 
@@ -176,3 +176,31 @@ def test_recipes_are_the_papers() -> None:
             wrong()
     with pytest.raises(TuningError, match=r"rows of 3 steps, and there are none"):
         recipes.step_mix_sweep(recipes.step(TINY), [row for row in rows if row["steps"] < 3])
+
+
+def test_a_validation_asks_some_of_the_held_out_rows() -> None:
+    held = [Sample(str(n), "v", "q", "a", "", 1, (), ()) for n in range(20)]
+    some = drawn(held, 5, 3)
+    assert len(some) == 5 and some == sorted(some, key=held.index) == drawn(held, 5, 3) != drawn(held, 5, 4)
+    assert drawn(held, 0, 3) == drawn(held, 20, 3) == held
+
+
+def test_old_checkpoints_go_and_the_best_one_stays(tmp_path: Path) -> None:
+    for step in range(1, 8):
+        part = checkpoints.aside(checkpoints.path_of(tmp_path, step))
+        (part / "model.safetensors").write_text("x")
+        (part / checkpoints.STATE).mkdir()
+        checkpoints.settle(part, checkpoints.path_of(tmp_path, step))
+    rows = [{"step": n, "validation": {"1": {"count": 4, "correct": right}}} for n, right in ((2, 1), (3, 4), (4, 4))]
+    (tmp_path / "metrics.jsonl").write_text(
+        "".join(json.dumps(row) + "\n" for row in [{"step": 1, "loss": 2.0}, *rows])
+    )
+
+    def left() -> list[int]:
+        return sorted(checkpoints.step_of(c) for c in (tmp_path / "checkpoints").iterdir())
+
+    checkpoints.thin(tmp_path)
+    assert left() == [*range(1, 8)]
+    checkpoints.thin(tmp_path, keep=2)
+    assert left() == [3, 6, 7] and checkpoints.newest(tmp_path) == checkpoints.path_of(tmp_path, 7)
+    assert not (checkpoints.path_of(tmp_path, 3) / checkpoints.STATE).exists()

@@ -57,7 +57,9 @@ def test_two_stacks_keep_apart_and_leave_nothing(tmp_path: Path, neo4j: LocalNeo
     try:
         first, second = local_stack.start(one), local_stack.start(two, given | {"STSG_WORKERS": "2"})
         assert set(first.pids) == {"supervisor", "valkey", "neo4j", "worker", "api", "trainer"}
-        assert set(second.pids) == set(first.pids) - {"neo4j"} | {"worker-2"} and "neo4j" not in second.uris
+        assert (
+            set(second.pids) == set(first.pids) - {"neo4j"} | {"worker-2", "data-worker"} and "neo4j" not in second.uris
+        )
         ports = [urlsplit(uri).port for uri in (*first.uris.values(), *second.uris.values())]
         assert len(set(ports)) == len(ports) and not set(ports) & set(USUAL)
         assert first.settings["redis_url"].partition("@")[0] != second.settings["redis_url"].partition("@")[0]

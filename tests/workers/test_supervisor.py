@@ -38,6 +38,10 @@ def test_each_gpu_gets_a_worker_that_sees_it_alone(
     (tmp_path / "logs").mkdir()
     watched = supervisor.Supervisor(Settings(home=tmp_path, neo4j_uri="bolt://127.0.0.1:1", workers=wanted))
     names = [name for name in watched.commands if name.startswith("worker")]
+    served = {
+        name: command[command.index("--queues") + 1] for name, command in watched.commands.items() if "worker" in name
+    }
+    assert served == dict.fromkeys(names, "cpu,gpu.soon,gpu.infer") | {"data-worker": "cpu.soon"}
     tell = "import os; print(os.environ['CUDA_VISIBLE_DEVICES'])"
     for name in (*names, "trainer"):
         watched.commands[name] = [sys.executable, "-c", tell]
@@ -51,6 +55,7 @@ def test_no_gpu_is_one_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
     watched = supervisor.Supervisor(Settings(home=tmp_path, neo4j_uri="bolt://127.0.0.1:1"))
     assert [name for name in watched.commands if "worker" in name] == ["worker"] and not watched.gpus
+    assert "cpu.soon,cpu,gpu.soon,gpu.infer" in watched.commands["worker"]
 
 
 def test_scratch_of_processes_that_are_no_more_is_cleared(tmp_path: Path) -> None:

@@ -188,16 +188,25 @@ def test_pause_resume_and_cancel_end_with_a_checkpoint(desk: TrainingDesk) -> No
     paused = desk.until(job["id"], lambda j: j["state"] == "paused")
     at = paused["result"]["step"]
     assert paused["result"]["checkpoint"].endswith(f":ckpt-step-{at}") and desk.weights(paused["result"]["checkpoint"])
-    shutil.rmtree(folder_of(desk.service, job["id"]))  # as on another machine
+    folder = folder_of(desk.service, job["id"])
+    left = folder.rename(folder.with_name("elsewhere"))  # as on another machine
     assert tuning.resume(desk.service, job["id"])
     desk.watch(job["id"])
     desk.until(job["id"], lambda j: j["done"] > at)
+    tuning.stop(desk.service, job["id"], "paused")
+    on = desk.until(job["id"], lambda j: j["state"] == "paused")["result"]["step"]
+    assert on > at and desk.told(job["id"], "begun")[-1] == f"Begun at step {at}."
+    shutil.rmtree(folder)
+    left.rename(folder)  # back on the first, whose own checkpoint is older
+    assert tuning.resume(desk.service, job["id"])
+    desk.watch(job["id"])
+    desk.until(job["id"], lambda j: j["done"] > on)
     begun = time.monotonic()
     tuning.stop(desk.service, job["id"], "cancelled")
     done = desk.until(job["id"], lambda j: j["state"] == "cancelled", 5)
     assert time.monotonic() - begun < 5 and not desk.process(job["id"]).alive()
-    assert desk.weights(done["result"]["checkpoint"]) and done["result"]["step"] > at
-    assert desk.told(job["id"], "begun")[-1] == f"Begun at step {at}."
+    assert desk.weights(done["result"]["checkpoint"]) and done["result"]["step"] > on
+    assert desk.told(job["id"], "begun")[-1] == f"Begun at step {on}."
     assert tuning.stop(desk.service, job["id"], "paused") is None
 
 

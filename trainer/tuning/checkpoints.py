@@ -7,6 +7,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from trainer.tuning.journal import write_json
@@ -66,12 +67,33 @@ def _complete(folder: Path) -> None:
     write_json(folder / _DONE, {"time": time.time(), "files": sizes})
 
 
-def thin(folder: Path) -> None:
-    """Older checkpoints stay as models, without what only a training that goes on needs."""
+def thin(folder: Path, keep: int = 0) -> None:
+    """Older checkpoints stay as models, without what only a training that goes on needs: the `keep` newest and the best one.
+
+    The best is the one whose validation has the most right answers; without `keep` all stay.
+    """
     found = sorted((c for c in (folder / "checkpoints").glob("step-*") if _whole(c)), key=step_of)
+    best = _best(folder) if keep else None
+    for checkpoint in found[:-keep] if keep else ():
+        if step_of(checkpoint) != best:
+            shutil.rmtree(checkpoint, ignore_errors=True)
     for checkpoint in found[:-_KEPT_STATES]:
-        shutil.rmtree(checkpoint / STATE, ignore_errors=True)
-        _complete(checkpoint)
+        if (checkpoint / STATE).exists():
+            shutil.rmtree(checkpoint / STATE, ignore_errors=True)
+            _complete(checkpoint)
+
+
+def _best(folder: Path) -> int | None:
+    """The step with the best validation, the first of several; None where there was none yet."""
+    best, most = None, -1
+    metrics = folder / "metrics.jsonl"
+    for line in metrics.read_text().splitlines() if metrics.exists() else ():
+        with suppress(ValueError):  # a line that is still written
+            row = json.loads(line)
+            right = sum(counts["correct"] for counts in row.get("validation", {}).values())
+            if "validation" in row and right > most:
+                best, most = row["step"], right
+    return best
 
 
 def guarded(part: Path, write: Callable[[], None]) -> None:

@@ -58,6 +58,13 @@ def order(count: int, length: int, seed: object) -> list[int]:
     return made[:length]
 
 
+def drawn(held: list[Sample], most: int, seed: int) -> list[Sample]:
+    """At most so many of the held-out samples, in their order, always the same for a seed; all where `most` is 0."""
+    if not 0 < most < len(held):
+        return held
+    return [held[i] for i in sorted(order(len(held), most, f"{seed}:validation"))]
+
+
 def order_by_frames(samples: Sequence[Sample], length: int, seed: object, per_video: int) -> list[int]:
     """Like `order`, but samples about the same frames follow each other, so many at a time.
 

@@ -176,7 +176,7 @@ class RationaleTrainer(SFTTrainer):  # type: ignore[misc]
         self.accelerator.wait_for_everyone()
         if self.is_world_process_zero():
             checkpoints.guarded(part, lambda: checkpoints.settle(part, target))
-            checkpoints.thin(self.journal.folder)
+            checkpoints.thin(self.journal.folder, self.spec.keep)
             self.journal.event("checkpoint", f"Saved {target.name}.", step=self.state.global_step)
 
     def _write(self, part: Path) -> None:

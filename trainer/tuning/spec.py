@@ -68,7 +68,9 @@ class TuningSpec:
     per_video: int = 1  # samples about the same frames that follow each other behind one visual prefix
     mixture: Mixture | None = None
     save_every: int = 200  # steps; a checkpoint of billions of numbers takes as long as some of them
+    keep: int = 5  # checkpoints: the newest, and the one with the best validation beside them; 0: all
     validate_every: int | None = None  # steps; None: at each checkpoint, 0: never
+    validate_rows: int = 1000  # held-out rows that a validation asks at most, drawn by the seed; 0: all
     processes: int = 1
     seed: int = 0
 
@@ -209,7 +211,9 @@ _CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         "a ratio of 0 or more, or nothing",
     ),
     "save_every": (lambda v: _whole(v, 1, 1e9), "a whole number of 1 or more"),
+    "keep": (lambda v: v != 1 and _whole(v, 0, 1e9), "2 or more, or 0 for all"),
     "validate_every": (lambda v: v is None or _whole(v, 0, 1e9), "a whole number of 0 or more, or nothing"),
+    "validate_rows": (lambda v: _whole(v, 0, 1e9), "a whole number of 0 or more"),
     "processes": (lambda v: _whole(v, 1, 4096), "a whole number of 1 or more"),
     "seed": (lambda v: _whole(v, 0, 2**32 - 1), "a whole number from 0 to 4294967295"),
 }

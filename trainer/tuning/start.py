@@ -12,7 +12,7 @@ from transformers.utils import logging
 
 from model.backends.devices import CROWDED, held_by_others, lacks_memory
 from trainer.tuning import checkpoints
-from trainer.tuning.data import read_samples, training_samples
+from trainer.tuning.data import drawn, read_samples, training_samples
 from trainer.tuning.journal import Journal
 from trainer.tuning.networks import open_network, save_finished
 from trainer.tuning.sft import RationaleTrainer
@@ -34,7 +34,7 @@ def build_trainer(
     """
     logging.disable_progress_bar()
     samples = training_samples(spec, folder)
-    held = read_samples(folder, "validation.jsonl", spec.frames)
+    held = drawn(read_samples(folder, "validation.jsonl", spec.frames), spec.validate_rows, spec.seed)
     journal.total = spec.steps(len(samples))
     journal.step = checkpoints.step_of(checkpoint) if checkpoint else 0
     tuned = open_network(spec, checkpoint)
