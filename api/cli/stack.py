@@ -12,7 +12,7 @@ from workers import local_stack
 
 
 def up(as_json: show.AsJson = False) -> None:
-    """Start Neo4j, the broker, two workers and the API on this machine, and print their addresses."""
+    """Start Neo4j, the broker, the workers and the API on this machine, and print their addresses."""
     with show.failures():
         stack = local.start()
     if as_json:

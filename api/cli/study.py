@@ -24,7 +24,7 @@ class Table(StrEnum):
 
 def study(
     quick: Annotated[bool, typer.Option(help="A small form: one seed, few samples, the table of the arms.")] = False,
-    tables: Annotated[list[Table], typer.Option("--table", help="Only these tables.")] = [],  # noqa: B006 # typer copies it
+    tables: Annotated[list[Table], typer.Option("--table", help="Measure only these tables.")] = [],  # noqa: B006 # typer copies it
     folder: Annotated[
         Path, typer.Option(help="Graphs, rows and models; a study that was stopped goes on from it.")
     ] = Path(".stsg/study"),
@@ -45,14 +45,13 @@ def study(
     from workers.study import RESULTS, Study, StudyError
 
     scale = plans.QUICK if quick else plans.FULL
-    if tables:
-        scale = replace(scale, tables=tuple(table.value for table in tables))
+    wanted = replace(scale, tables=tuple(table.value for table in tables)) if tables else scale
     target = report or (folder / "STUDY.md" if quick else RESULTS.parent.parent / "STUDY.md")
     plan = plans.study(scale)
     carried = Study(folder, RESULTS if not quick else folder / "results", processes=processes)
     if not told_only:
         try:
-            carried.run(plan, show.err.print)
+            carried.run(plans.study(wanted), show.err.print)
         except StudyError as e:
             show.err.print(str(e), markup=False)
             raise typer.Exit(1) from e

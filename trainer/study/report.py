@@ -23,7 +23,7 @@ Result = Mapping[str, Any]
 Results = Callable[[Cell], Result]
 _COLUMNS = (*STRATA, ALL)
 _DEEP = "3+"
-_HEADS = ("1 step", "2 steps", "3 or more", "all", "blind", "F1 of graphs", "true answers", "samples")
+_HEADS = ("1 step", "2 steps", "3 or more", "all", "blind", "F1 of its graphs", "true answers", "samples")
 _TESTED = ("difference", "p", "p, Holm")
 
 
@@ -143,13 +143,13 @@ def markdown(plan: Plan, results: Results, command: str) -> Iterator[str]:
     known = sum(bool(results(cell)) for cell in cells)
     yield from ("# The paper's tables in miniature", "", f"`{command}` writes this file.", "")
     yield (
-        f"{scale.seeds} seeds; each model learns from {scale.samples:,} samples about {scale.worlds} rendered videos in "
-        f"{scale.steps} steps of 16. {known} of {len(cells)} models are measured. Accuracies are percentages of exact "
-        "matches, averaged over seeds, with 95 % intervals over seeds (Student's t) in brackets; blind is the same model "
-        "without frames; true answers are the share of training samples whose answer the true graph gives too. Each seed "
-        "has videos and samples of its own; all start from one base. Differences are on questions "
-        "of 3 or more steps, with 95 % intervals over videos and over seeds. p is of a permutation test on the videos' mean "
-        "gains; Holm's is adjusted for all tests of this report."
+        f"{scale.seeds} seeds; where a row says nothing else, a model learns from {scale.samples:,} samples about "
+        f"{scale.worlds} rendered videos in {scale.steps} steps of 16. {known} of {len(cells)} models are measured. "
+        "Accuracies are percentages of exact matches, averaged over seeds, with 95 % intervals over seeds (Student's t) in "
+        "brackets; blind is the same model without frames. Of what a model learns from, F1 is that of the graphs, and true "
+        "answers are the share of samples whose answer the true graph gives, too. Each seed has videos and samples of its "
+        "own; all start from one base. Differences are on questions of 3 or more steps, with 95 % intervals over videos and "
+        "over seeds. p is of a permutation test on the videos' mean gains; Holm's is adjusted for all tests of this report."
     )
     sections = list(_sections(plan, results))
     tests = [test for s in sections for test in (*s.tests.values(), *s.contrasts.values())]
