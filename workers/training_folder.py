@@ -3,6 +3,8 @@
 import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from workers.processes import read_json
 from workers.runtime import Service
 from workers.storage import dataset_file, keyframe_file, model_folder, upload_file, video_file
 
+_AT_ONCE = 8
 Row = dict[str, Any]
 Shot = tuple[str, float]  # a picture, relative to the folder, and its second
 
@@ -55,11 +58,11 @@ def prepare(service: Service, job: Job, folder: Path, check: Callable[[], None] 
         spec = models.spec_of(service.settings, service.driver, service.storage, params["model"])
     except models.UnknownModelError as e:
         raise JobError("unknown_model", str(e), "Name another model.") from e
-    pictures = _Pictures(service, folder, params["spec"].get("frames", 8), check)
-    counts = {
-        name: _write(folder / f"{name}.jsonl", (pictures.shown(row) for row in rows))
-        for name, rows in _parts(service, params).items()
-    }
+    with closing(_Pictures(service, folder, params["spec"].get("frames", 8), check)) as pictures:
+        counts = {
+            name: _write(folder / f"{name}.jsonl", (pictures.shown(row) for row in rows))
+            for name, rows in _parts(service, params).items()
+        }
     if not counts["train"]:
         raise JobError("empty_data", "There is no row to train on.", "Name a training_file that has rows.")
     _fetch_checkpoint(service, job["id"], folder)
@@ -128,23 +131,29 @@ def _fetch_checkpoint(service: Service, job_id: str, folder: Path) -> bool:
 
 
 class _Pictures:
-    """Gives each row the pictures of its video, each of which is written once."""
+    """Gives each row the pictures of its video, each of which is fetched once, and only if a row shows it."""
 
     def __init__(self, service: Service, folder: Path, count: int, check: Callable[[], None]) -> None:
         self._service, self._folder, self._count, self._check = service, folder, count, check
         self._of_run: dict[str, dict[str, Shot]] = {}
         self._of_video: dict[str, list[Shot]] = {}
+        self._waiting: dict[str, str] = {}  # to the pictures that were not fetched yet, where they are stored
+        self._pool = ThreadPoolExecutor(_AT_ONCE)  # as another machine's storage takes its time for each
+
+    def close(self) -> None:
+        """Let the threads go."""
+        self._pool.shutdown()
 
     def shown(self, row: Row) -> Row:
         """The row with `frames` and `times`."""
         run, video = row.get("run_id"), row.get("video_id")
-        keyframes = self._keyframes(run) if isinstance(run, str) else {}
-        if keyframes:
-            shots = chosen(keyframes, row.get("keyframes", ()), self._count)
-        elif isinstance(video, str):
+        shots: list[Shot] = []
+        if isinstance(run, str):
+            shots = chosen(self._keyframes(run), row.get("keyframes", ()), self._count)
+            if not self._fetched(shots):
+                self._of_run[run], shots = {}, []
+        if not shots and isinstance(video, str):
             shots = self._even(video)
-        else:
-            shots = []
         if not shots:
             detail = f"Row {row.get('id') or row['question'][:60]!r} has no pictures: its run and its video are gone."
             raise JobError("no_frames", detail, "Send the video again, or leave the row out.")
@@ -155,13 +164,20 @@ class _Pictures:
             self._check()
             stored = [k for clip in graphs.load_clips(self._service.driver, run) for k in clip.keyframes]
             found = {k.id: (f"pictures/{run}/{k.id.rpartition(':')[2]}.png", k.t) for k in stored}
-            try:
-                for id, (name, _) in found.items():
-                    self._service.storage.fetch(keyframe_file(run, id), self._folder / name)
-            except FileNotFoundError:
-                found = {}
             self._of_run[run] = found
+            self._waiting |= {name: keyframe_file(run, id) for id, (name, _) in found.items()}
         return self._of_run[run]
+
+    def _fetched(self, shots: Sequence[Shot]) -> bool:
+        """Fetch the pictures that are not here yet; False where one is gone."""
+        lacking = [name for name, _ in shots if name in self._waiting]
+        try:
+            list(self._pool.map(lambda n: self._service.storage.fetch(self._waiting[n], self._folder / n), lacking))
+        except FileNotFoundError:
+            return False
+        for name in lacking:
+            del self._waiting[name]
+        return True
 
     def _even(self, video: str) -> list[Shot]:
         """Pictures at even distances through a stored video; none where it is gone."""

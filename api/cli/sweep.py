@@ -1,10 +1,8 @@
 """`stsg sweep`: the same training at several lambdas (STEP Fig. 5) or on several mixes of steps (Fig. 6), compared."""
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
@@ -78,8 +76,8 @@ def steps(
     step = train.settings_of(settings)
     with show.failures(), evaluate.service() as client, _told():
         chosen = {name: mix for name, mix in recipes.STEP_MIXES.items() if name in (mixes or recipes.STEP_MIXES)}
-        swept = recipes.step_mix_sweep(recipes.step(model, seed=seed), list(_rows(client, data)), chosen)
-        bodies = {name: _body(model, _sent(client, rows), step, name, seed) for name, (_, rows) in swept.items()}
+        swept = recipes.step_mix_sweep(recipes.step(model, seed=seed), list(train.rows_of(client, data)), chosen)
+        bodies = {name: _body(model, train.sent(client, rows), step, name, seed) for name, (_, rows) in swept.items()}
         _compare(client, model, bodies, evaluate.asked(questions, mode, seed), plot, as_json=as_json)
 
 
@@ -90,20 +88,6 @@ def _told() -> Iterator[None]:
         yield
     except TuningError as e:
         raise ServiceError(e.detail, e.remedy) from e
-
-
-def _rows(client: Client, data: str) -> Iterator[recipes.Row]:
-    if Path(data).is_file():
-        return (json.loads(line) for line in Path(data).read_text().splitlines() if line.strip())
-    return client.lines(f"/v1/files/{data}/content" if data.startswith("file-") else f"/v1/qra-datasets/{data}/export")
-
-
-def _sent(client: Client, rows: Iterable[recipes.Row]) -> str:
-    """The id of rows that are sent as a file."""
-    with TemporaryDirectory() as folder:
-        file = Path(folder) / "rows.jsonl"
-        file.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-        return str(client.send_file(file)["id"])
 
 
 def _body(model: str, file: str, step: Mapping[str, Any], name: str, seed: int) -> dict[str, Any]:

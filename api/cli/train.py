@@ -1,8 +1,10 @@
 """`stsg train`: trainings started, followed and stopped."""
 
 import json
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,12 +19,16 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Trainings: rationale learning on QRA data, and what it makes.", no_args_is_help=True)
 JobId = Annotated[str, typer.Argument(help="The training's id.")]
 JOBS = "/v1/fine_tuning/jobs"
+Row = dict[str, Any]
 
 
 @app.command()
 def start(
     data: Annotated[
-        str, typer.Argument(help="What to train on: a data set's id, a file's id, or a JSONL file to send.")
+        list[str],
+        typer.Argument(
+            help="What to train on: ids of data sets or files, or JSONL files to send; of several each row once."
+        ),
     ],
     model: Annotated[str, typer.Option(help="The base: a name in STSG_MODELS, or a tuned model's id.")] = "tiny",
     validation: Annotated[str, typer.Option(help="A data set or file, or the share of videos to hold out.")] = "",
@@ -61,7 +67,7 @@ def start(
     ranked = [f"lora.rank={lora}", f"lora.alpha={2 * lora}"] if lora else []
     step = {k: v for k, v in step.items() if v is not None} | settings_of([*ranked, *settings])
     with show.failures(), Client() as client:
-        body: dict[str, Any] = {"model": model, "training_file": id_of_rows(client, data)}
+        body: dict[str, Any] = {"model": model, "training_file": id_of_rows(client, *data)}
         body |= {"suffix": suffix, "seed": seed}
         if validation.replace(".", "", 1).isdigit():
             step["validation"] = float(validation)
@@ -99,11 +105,38 @@ def settings_of(given: list[str]) -> dict[str, Any]:
     return found
 
 
-def id_of_rows(client: Client, data: str) -> str:
-    """The id of what to train on; a file on this machine is sent first."""
-    if not Path(data).is_file():
-        return data
-    return str(client.send_file(Path(data))["id"])
+def id_of_rows(client: Client, *data: str) -> str:
+    """The id of what to train on; a file on this machine is sent first, and so are the rows of several together."""
+    if len(data) > 1:
+        return sent(client, _each_once(row for one in data for row in rows_of(client, one)))
+    if not Path(data[0]).is_file():
+        return data[0]
+    return str(client.send_file(Path(data[0]))["id"])
+
+
+def rows_of(client: Client, data: str) -> Iterator[Row]:
+    """The rows of a data set, of a file that was sent, or of one on this machine."""
+    if Path(data).is_file():
+        return (json.loads(line) for line in Path(data).read_text().splitlines() if line.strip())
+    return client.lines(f"/v1/files/{data}/content" if data.startswith("file-") else f"/v1/qra-datasets/{data}/export")
+
+
+def sent(client: Client, rows: Iterable[Mapping[str, Any]]) -> str:
+    """The id of rows that are sent as a file."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "rows.jsonl"
+        with file.open("w", encoding="utf-8") as out:
+            out.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        return str(client.send_file(file)["id"])
+
+
+def _each_once(rows: Iterable[Row]) -> Iterator[Row]:
+    """The rows without those that an earlier one has the id of: data sets of other seeds may hold the same sample."""
+    seen = set[str]()
+    for row in rows:
+        if not (id := row.get("id")) or id not in seen:
+            yield row
+        seen.add(str(id))
 
 
 def _rehearse(client: Client, body: dict[str, Any], *, as_json: bool) -> None:

@@ -14,6 +14,7 @@ import pytest
 from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob
 
+from api.cli.train import id_of_rows
 from api.client import Client
 from tests.api.test_cli import stsg
 from tests.stack import stack
@@ -270,6 +271,14 @@ def test_a_round_induces_samples_trains_and_compares_and_is_not_done_twice(place
     assert table.returncode == 0 and "McNemar" in table.stdout
     rows = [line for line in table.stdout.splitlines() if " 3+ " in line]
     assert any(" tiny " in row for row in rows) and any(made["tuned"] in row for row in rows)
+
+
+def test_several_data_sets_are_one_file_with_each_sample_once(place: Place, tmp_path: Path) -> None:
+    kept = list(place.client.lines(f"/v1/qra-datasets/{place.dataset}/export"))
+    (tmp_path / "more.jsonl").write_text(json.dumps(kept[0] | {"id": "qra_other"}) + "\n")
+    files = [id_of_rows(place.client, place.dataset, str(tmp_path / "more.jsonl"), place.dataset) for _ in range(2)]
+    assert files[0] == files[1]
+    assert list(place.client.lines(f"/v1/files/{files[0]}/content")) == [*kept, kept[0] | {"id": "qra_other"}]
 
 
 @pytest.mark.timeout(600)
