@@ -302,7 +302,7 @@ def _python_values(text: str) -> list[Any]:
         return []
     try:
         return [_paired(ast.literal_eval(text))]
-    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
+    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError, Warning):  # of numbers that run into words
         return []
 
 

@@ -100,14 +100,12 @@ def _compare(
 ) -> None:
     """Train all, then ask all and the base the same questions."""
     made: dict[str, dict[str, Any]] = {}
-    for (
-        body
-    ) in bodies.values():  # all at once, where several workers train; the same request again is the same training
+    for body in bodies.values():  # all at once, as several workers may train
         client.post(train.JOBS, body)
     for name, body in bodies.items():
         if not as_json:
             show.err.print(f"{name}, {len(made) + 1} of {len(bodies)}")
-        made[name] = train.finished(client, body, quiet=as_json)
+        made[name] = train.finished(client, body, quiet=as_json)  # the same request again is the same training
     models = {"base": base} | {name: job["fine_tuned_model"] for name, job in made.items()}
     report = evaluate.answered(client, [{"model": id, **asked} for id in models.values()], plot, quiet=as_json)
     if as_json:
