@@ -32,7 +32,7 @@ def told_apart(text: str, category: str) -> str:
     if colon and names(head, category):
         text = tail
     mark = " ".join(_BREAKS.split(f"{text.lower()} ", maxsplit=1)[0].split()).strip(" .,;:!?\"'`“”‘’[](){}<>*")
-    nouns = "|".join(map(re.escape, {category.lower(), singular(category.lower())}))
+    nouns = "|".join(map(re.escape, (category.lower(), singular(category.lower()))))
     mark = re.sub(rf"^(?:the |a |an |this |that )?(?:{nouns})\s*(?:\d+\s*)?(?=(?:who |that |which )?"
                   r"(?:is|are|has|have|was|were)\s)", "", mark).strip()  # fmt: skip
     mark = re.sub(rf"^the (?:{nouns}) ", "", mark)

@@ -134,9 +134,11 @@ def _each_once(rows: Iterable[Row]) -> Iterator[Row]:
     """The rows without those that an earlier one has the id of: data sets of other seeds may hold the same sample."""
     seen = set[str]()
     for row in rows:
-        if not (id := row.get("id")) or id not in seen:
-            yield row
-        seen.add(str(id))
+        if (id := row.get("id")) is not None:
+            if str(id) in seen:
+                continue
+            seen.add(str(id))
+        yield row
 
 
 def _rehearse(client: Client, body: dict[str, Any], *, as_json: bool) -> None:
