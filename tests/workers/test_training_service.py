@@ -16,6 +16,7 @@ from openai.types.fine_tuning import FineTuningJob
 
 from api.cli.train import id_of_rows
 from api.client import Client
+from model.rationale.formats import split_of
 from tests.api.test_cli import stsg
 from tests.stack import stack
 from tests.trainer.tuning_folders import PLAIN, losses_here_and_in_plain_trl, read_lines, write_rows
@@ -25,14 +26,12 @@ from trainer.tuning.spec import TuningSpec
 from trainer.world.files import Rendered, render_with_truth
 from workers import local_stack
 
-# 0.74 holds one of the three videos out, as their ids are.
 STEP = {
     "epochs": 4,
     "max_steps": 6,
     "batch": 2,
     "save_every": 2,
     "frames": 4,
-    "validation": 0.74,
     "learning_rate": 1e-4,
 }
 
@@ -42,6 +41,9 @@ class Place:
 
     def __init__(self, home: Path, client: Client, videos: list[Rendered]) -> None:
         self.home, self.client, self.videos = home, client, videos
+        # The smallest share of hundredths that holds a video out, as their ids are.
+        splits = ({split_of(v.video_id, 0, share / 100) for v in videos} for share in range(100))
+        self.step = STEP | {"validation": next(n / 100 for n, split in enumerate(splits) if "validation" in split)}
         self.openai = OpenAI(base_url=f"{client.url}/v1", api_key="none", max_retries=0)
         sent = [client.upload(v.video, process="true", model="perfect")["run"]["id"] for v in videos]
         for run in sent:
@@ -50,7 +52,7 @@ class Place:
         self.dataset = str(client.until_final(f"/v1/qra-datasets/{made['id']}")["id"])
 
     def start(self, suffix: str, **step: Any) -> FineTuningJob:
-        method: Any = {"type": "step", "step": STEP | step}
+        method: Any = {"type": "step", "step": self.step | step}
         return self.openai.fine_tuning.jobs.create(model="tiny", training_file=self.dataset, method=method, suffix=suffix)  # fmt: skip
 
     def until(self, id: str, *states: str, step: int = 0, seconds: float = 280) -> dict[str, Any]:
