@@ -98,8 +98,13 @@ class LocalNeo4j:
         self.http_port = http_port or free_port(7474)
         self._style_url, self._heap_mb, self._pagecache_mb = style_url, heap_mb, pagecache_mb
         self._process: subprocess.Popen[bytes] | None = None
-        self.is_new = not (self.home / "data").exists()
         self.password = self._own_password()
+        self._secured = self.home / "secured"  # is there once the server has this password
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nobody can be let in yet: no start has come so far that the password was set."""
+        return not self._secured.exists()
 
     @property
     def uri(self) -> str:
@@ -175,6 +180,7 @@ class LocalNeo4j:
                 return False
         except (DriverError, Neo4jError, OSError):
             return False
+        self._secured.touch()
         return True
 
     def _ask(self, auth: tuple[str, str], query: str, database: str = "neo4j", **parameters: str) -> None:

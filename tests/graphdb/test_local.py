@@ -79,7 +79,9 @@ def test_a_restart_keeps_data_password_and_ports_and_a_second_home_keeps_apart(
     assert {own.bolt_port, own.http_port}.isdisjoint({neo4j.bolt_port, neo4j.http_port})
     assert own.password != neo4j.password
     assert stat.S_IMODE((own.home / "password").stat().st_mode) == 0o600
+    assert own.is_new
     own.start()
+    assert not own.is_new
     with GraphDatabase.driver(own.uri, auth=(own.user, own.password)) as driver:
         driver.execute_query("CREATE (:Kept)")
     with pytest.raises(AuthError), connect(neo4j.uri, own.user, own.password) as driver:
@@ -110,11 +112,12 @@ def test_a_query_reads_no_file_of_the_machine(neo4j: LocalNeo4j) -> None:
 
 
 def test_a_server_that_dies_at_start_shows_the_end_of_its_log(own: LocalNeo4j, neo4j: LocalNeo4j) -> None:
-    taken = LocalNeo4j(own.home, own.bolt_port, neo4j.http_port, heap_mb=384)
+    taken = LocalNeo4j(own.home, neo4j.bolt_port, own.http_port, heap_mb=384)
     with pytest.raises(StartError) as error:
         taken.start(timeout=60)
     assert str(taken.log) in str(error.value)
-    assert str(neo4j.http_port) in str(error.value)
+    assert str(neo4j.bolt_port) in str(error.value)
+    assert (own.home / "data").exists() and LocalNeo4j(own.home).is_new, "its password was never set"
     with pytest.raises(ProcessLookupError):
         os.kill(taken.pid, 0)
 
