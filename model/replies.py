@@ -67,10 +67,10 @@ def read_objects(reply: str) -> list[str]:
 
 
 def read_instances(reply: str, category: str) -> list[str]:
-    """The distinguishing mark of each instance of `category`; "" for one that has none.
+    """The mark of each instance of `category`, "" for one that has none; several may have the same.
 
-    Reads `Quantity: n` and numbered lines such as `1. circle 1: red`. Where the lines are more, those without a mark are
-    echoes of the form that was asked for; else the lines are counted.
+    Reads `Quantity: n` and numbered lines such as `1. circle 1: red`. Where the lines are more, those that say nothing new
+    are echoes of the form that was asked for; else the lines are counted.
     """
     text = _clean(reply, keep_lines=True)
     marks: list[str] = []
@@ -85,12 +85,11 @@ def read_instances(reply: str, category: str) -> list[str]:
             marks.append(told_apart(stripped, category)[:MAX_NAME])
     if not marks and quantity is None:
         raise UnreadableReply("no_quantity")
-    if quantity is not None and len(marks) > quantity:
-        marks = [mark for mark in marks if mark] or [""] * min(quantity, 1)
-    if not marks:
-        return [""] * min(quantity or 0, 1)
-    kept = _distinct(marks)
-    return kept[:MAX_ITEMS] if len(marks) > 1 else marks
+    if quantity is not None and not any(marks):
+        marks = [""] * quantity
+    elif quantity is not None and len(marks) > quantity:
+        marks = list(dict.fromkeys(mark for mark in marks if mark))
+    return marks[:MAX_ITEMS]
 
 
 def read_kind(reply: str) -> Kind:

@@ -4,13 +4,14 @@ Each prompt is asked for all keyframes of a clip at once. Facts come with what t
 from and the exchanges that made them, so that verification can check them and a reader can trace them.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from model import prompts
 from model.induction.rejects import Reading, Rejects
 from model.nouns import one_of
-from model.rationale.english import content_words, progressive
+from model.rationale.english import content_words, plural, progressive
 from model.replies import (
     read_attributes,
     read_instances,
@@ -115,8 +116,13 @@ def _instances(clip: Clip, llm: VideoLLM, reading: Reading, narratives: dict[int
     for (k, category), request, reply in zip(pairs, requests, llm.answer(requests), strict=True):
         marks = reading.one(request, reply, lambda text, c=category: read_instances(text, c))  # type: ignore[misc]
         evidence = (narratives[k][1], lists[k], reply.exchange)
-        called = one_of(category) if marks and len(marks) > 1 else category
-        for ordinal, mark in enumerate(marks or (), 1):
+        counts = Counter(marks or ())
+        for ordinal, (mark, count) in enumerate(counts.items(), 1):
+            called = one_of(category) if len(counts) > 1 or count > 1 else category
+            if (
+                count > 1
+            ):  # nothing tells them apart: they are one node, "brown chairs", of which nobody may ask for one
+                called = plural(called)
             instance = _Found(k, called, mark, ordinal, tuple(e for e in evidence if e))
             if all((f.keyframe, f.name) != (k, instance.name) for f in found):
                 found.append(instance)

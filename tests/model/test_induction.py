@@ -320,6 +320,33 @@ def test_a_name_means_no_other_instance() -> None:
     assert rejects.counts()["parsing_3_2_triplets: subject_is_another"] == 1
 
 
+def test_what_nothing_tells_apart_is_one_node_of_several() -> None:
+    said = {
+        "chair": "Quantity: 3\n1. chair 1: brown\n2. chair 2: brown\n3. chair 3: white",
+        "hikers": "Quantity: 2",
+        "lamp": "Quantity: 1",
+    }
+    llm = ScriptedVideoLLM(
+        {
+            "parsing_1_1_narrative": lambda r: "Hikers sit on chairs under a lamp.",
+            "parsing_1_2_objects": lambda r: "[chair, hikers, lamp]",
+            "parsing_1_3_instances": lambda r: said[r.values["category"]],
+            "parsing_1_4_kind": lambda r: "Static",
+            "parsing_2_1_attributes": lambda r: "It is plain to see.",
+            "parsing_2_2_attribute_list": lambda r: "[]",
+            "parsing_3_1_relations": lambda r: "They sit.",
+            "parsing_3_2_triplets": lambda r: (
+                "<hikers, on, brown chairs>" if r.values["object"] == "hikers" else "none"
+            ),
+        }
+    )
+    [parsed], _ = parse_clip(Clip(0, 0.0, 1.0, 0, 1, (picture(0.0),)), llm)
+    assert [o.name for o in parsed.graph.objects] == ["brown chairs", "white chair", "hikers", "lamp"]
+    names = {o.id: o.name for o in parsed.graph.objects}
+    [sitting] = parsed.graph.relations
+    assert (names[sitting.subject], names[sitting.object]) == ("hikers", "brown chairs")
+
+
 def test_a_graph_in_one_reply_is_read_as_all_others() -> None:
     told = (
         "object: man 1 | the man | none | dynamic\nobject: cup 1 | cup | - | static\n"
@@ -372,6 +399,6 @@ def test_a_model_that_replies_badly_is_counted_and_never_a_crash(videos: list[Re
     graph, rejects = induce(clips, Bad(), InductionOptions(parsing=False))
     assert graph.objects == () and rejects.counts()["whole_graph: no_graph"] == keyframes
     graph, _ = induce(clips, Bad(), InductionOptions(verification=False))
-    assert [o.name for o in graph.objects] == ["dog"] * (keyframes if name == "duplicates" else 0)
+    assert [o.name for o in graph.objects] == ["dogs"] * (keyframes if name == "duplicates" else 0)
     if name in ("empty", "refusal", "loop"):
         assert graph == SceneGraph()
