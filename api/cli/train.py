@@ -259,7 +259,7 @@ def _view(id: str, seen: dict[str, Any]) -> "Table":
             "time left",
             f"{int(left) // 3600}:{int(left) // 60 % 60:02}:{int(left) % 60:02}" if left is not None else "",
         )
-    for row in seen["validation"][-5:]:
+    for row in (*seen["validation"][:1], *seen["validation"][1:][-4:]):  # the base, and the last ones
         view.add_row(f"validation at {row['step']}", _numbers(row))
     view.add_row("said", escape(str(seen.get("said", ""))))
     return view

@@ -16,7 +16,10 @@ import torch
 
 import trainer.tuning.sft as sft
 from model.backends import open_video_llm
+from model.rationale.formats import asked
+from model.video_llm import Request
 from tests.trainer.tuning_folders import (
+    TINY,
     done,
     losses,
     make_folder,
@@ -27,8 +30,11 @@ from tests.trainer.tuning_folders import (
     wait_for_step,
     weights,
 )
+from trainer.evaluation.scoring import correct
 from trainer.tuning import checkpoints
 from trainer.tuning.__main__ import main
+from trainer.tuning.collate import keyframes
+from trainer.tuning.data import read_samples
 from trainer.tuning.journal import Journal
 
 DISTURBED: dict[str, Any] = {"rows": 7, "epochs": 2, "batch": 2, "accumulation": 2, "save_every": 2}
@@ -49,8 +55,12 @@ def test_a_training_leaves_its_model_metrics_and_result(undisturbed: Path) -> No
         assert row["loss"] == pytest.approx(row["loss_answer"] + row["loss_rationale"])
         assert row["tokens_per_second"] > 0 and row["eta_seconds"] >= 0
     validated = [row for row in read_lines(undisturbed / "metrics.jsonl") if "validation" in row]
-    assert [row["step"] for row in validated] == [2, 4, 6, 7]
+    assert [row["step"] for row in validated] == [0, 2, 4, 6, 7]
     assert all({k: v["count"] for k, v in row["validation"].items()} == {"1": 1, "2": 2} for row in validated)
+    rows = read_samples(undisturbed, "validation.jsonl", 8)
+    said = open_video_llm(f"hf:{TINY}").answer([Request("s", asked("answer", r.question), keyframes(r)) for r in rows])
+    right = sum(correct(reply.text, row.answer) for reply, row in zip(said, rows, strict=True))
+    assert sum(v["correct"] for v in validated[0]["validation"].values()) == right, "the first is the base's"
     beat = json.loads((undisturbed / "heartbeat.json").read_text())
     assert beat.keys() == {"pid", "started", "step", "total"} and abs(time.time() - beat["started"]) < 3600
     saved = sorted((undisturbed / "checkpoints").iterdir())

@@ -91,7 +91,7 @@ def _best(folder: Path) -> int | None:
         with suppress(ValueError):  # a line that is still written
             row = json.loads(line)
             right = sum(counts["correct"] for counts in row.get("validation", {}).values())
-            if "validation" in row and right > most:
+            if row["step"] and "validation" in row and right > most:  # step 0 is the base
                 best, most = row["step"], right
     return best
 

@@ -229,10 +229,10 @@ class _Steps(TrainerCallback):  # type: ignore[misc]
 
     def on_train_begin(self, _args: Any, state: Any, *_: Any, **__: Any) -> None:
         self._trainer.journal.step, self._trainer.journal.total = state.global_step, state.max_steps
-        self._first, self._began, self._since = state.global_step, time.monotonic(), time.monotonic()
         self._trainer.random_state = _random()
-        if state.global_step and self._due(state) and not self._trainer.journal.validated(state.global_step):
-            self._trainer._validate()  # a stop came before it was done
+        if self._due(state) and not self._trainer.journal.validated(state.global_step):
+            self._trainer._validate()  # the base before its first step; later on, where a stop came before it was done
+        self._first, self._began, self._since = state.global_step, time.monotonic(), time.monotonic()
 
     def _due(self, state: Any) -> bool:
         """Whether the model is validated after the present step."""
