@@ -117,7 +117,8 @@ that of the videos and that of the model both bear on it.
 
 * Samples: {counts}. No video is in both splits (share for validation: {share:.2f}).
 * Made from the graphs of {runs:,} runs with seed {seed}; Video-LLM: {models}.
-* `video` is a relative path and `keyframes` are ids of frames; the media themselves are not in here.
+* `video` is a relative path and `keyframes` are ids of frames; the media themselves are not in here. `clips` are the
+  seconds at which the video's clips begin: questions and rationales name clips by number, so tell them to a model.
 * `rationale` has a line for each step, the last of which gives `answer`. `path` (the edges walked) and `program` (what was run
   on the graph to check that there is exactly one answer) are JSON text.
 

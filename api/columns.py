@@ -11,11 +11,12 @@ Picture = Callable[[str, str], bytes]  # PNG, by run and frame
 _GROUP, _GROUP_BYTES = 2000, 64 * 2**20  # of a row group, which is held in memory at once
 _NUMBERS = {"steps", "n_hops", "n_temporal"}
 _LISTS = {"rationale", "options", "keyframes", "evidence"}
+_TIMES = {"clips"}
 _JSON = {"path", "program", "template"}  # their objects differ in their keys, which a column's type can't tell
 _COLUMNS = (
     *("id", "video_id", "run_id", "video", "question", "rationale", "answer"),
     *("steps", "n_hops", "n_temporal", "family", "form", "options"),
-    *("path", "program", "keyframes", "evidence", "template", "blind"),
+    *("path", "program", "keyframes", "clips", "evidence", "template", "blind"),
 )
 
 
@@ -39,7 +40,8 @@ def _schema(*, pictures: bool) -> Any:
     """The columns, and for `datasets` which of them are pictures."""
     import pyarrow as pa
 
-    kinds = {"blind": pa.bool_()} | dict.fromkeys(_NUMBERS, pa.int32()) | dict.fromkeys(_LISTS, pa.list_(pa.string()))
+    kinds = {"blind": pa.bool_()} | dict.fromkeys(_NUMBERS, pa.int32())
+    kinds |= dict.fromkeys(_LISTS, pa.list_(pa.string())) | dict.fromkeys(_TIMES, pa.list_(pa.float64()))
     fields = [(name, kinds.get(name, pa.string())) for name in _COLUMNS]
     if not pictures:
         return pa.schema(fields)
@@ -51,7 +53,7 @@ def _schema(*, pictures: bool) -> Any:
 
 def _feature(kind: str) -> dict[str, Any]:
     if kind.startswith("list"):
-        return {"feature": _feature("string"), "_type": "List"}
+        return {"feature": _feature("float64" if "double" in kind else "string"), "_type": "List"}
     return {"dtype": kind, "_type": "Value"}
 
 

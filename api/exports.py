@@ -47,6 +47,10 @@ class Wanted(BaseModel):
     rationales: Annotated[
         bool, Field(description="In trainers' formats: whether each sample's rationale is a row of its own.")
     ] = True
+    tell_times: Annotated[
+        bool,
+        Field(description="In trainers' formats: whether questions begin with where clips or frames are in the video."),
+    ] = True
     visual: Annotated[Visual | None, Field(description="What rows show, where their format leaves a choice.")] = None
     media: Annotated[
         MediaKind,
@@ -147,7 +151,7 @@ def trainer_rows(service: Service, dataset: QraDataset, wanted: Wanted) -> Itera
     rows = stored_rows(service, dataset, wanted.split, wanted.validation)
     if wanted.format not in FORMATS:
         return rows
-    told = {"rationales": wanted.rationales, "visual": wanted.shown}
+    told = {"rationales": wanted.rationales, "visual": wanted.shown, "tell_times": wanted.tell_times}
     return (made for row in rows for made in to_rows(row, wanted.format, **told))  # type: ignore[arg-type]
 
 

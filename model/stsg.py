@@ -38,6 +38,11 @@ def keyframe_id(video_id: str, t: float) -> str:
     return f"{video_id}:{round(t * 1000):09d}"
 
 
+def seconds_of(keyframe_id: str) -> float:
+    """When the frame of an id is shown."""
+    return int(keyframe_id.rpartition(":")[2]) / 1000
+
+
 @dataclass(frozen=True, slots=True)
 class Clip:
     """A stretch of video between two cuts, with its keyframes in time order (Sec. 3.1, Visual Splitting)."""

@@ -62,6 +62,9 @@ def test_every_exported_answer_is_the_answer_on_the_true_world(
     assert len({row["id"] for row in rows}) == len(rows) == 360
     paged = list(client.pages(f"/v1/qra-datasets/{told['id']}/rows", limit=100))[:150]
     assert paged == rows[:150]
+    kept = client.lines(f"/v1/graphs/{rows[0]['run_id']}/export")
+    begins = sorted(node["properties"]["t_start"] for node in kept if "Clip" in node.get("labels", ()))
+    assert rows[0]["clips"] == pytest.approx(begins, abs=1e-3) and len(begins) > 1
     assert all(len(row["rationale"]) == row["steps"] for row in rows)
 
 

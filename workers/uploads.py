@@ -9,6 +9,7 @@ from typing import Any
 
 from graphdb import records
 from graphdb.records import Record
+from model.rationale.moments import are_beginnings
 from workers.runtime import Service
 from workers.storage import upload_file
 
@@ -86,6 +87,7 @@ def _fields(row: dict[str, Any]) -> dict[str, bool]:
         "answer": _text(row.get("answer")),
         "rationale": isinstance(rationale, list) and all(_text(line) for line in rationale),
         "keyframes": isinstance(keyframes, list) and all(_text(id) for id in keyframes),
+        "clips": are_beginnings(row.get("clips", [])),
         "steps": isinstance(row.get("steps", 1), int),
         "video_id": bool(named) and all(_id(name) for name in named),
         **{name: name not in row for name in _MEDIA},

@@ -155,6 +155,9 @@ def export(
     split: Annotated[ExportSplit, typer.Option(help="No video is in both train and validation.")] = "all",
     validation: Annotated[float, typer.Option(min=0, max=1, help="The share of videos for validation.")] = 0.1,
     rationales: Annotated[bool, typer.Option(help="Whether trainers also get a row for each rationale.")] = True,
+    tell_times: Annotated[
+        bool, typer.Option(help="Whether trainers' questions begin with where clips or frames are in the video.")
+    ] = True,
     visual: Annotated[Visual | None, typer.Option(help="What rows show, where the format leaves a choice.")] = None,
     media: Annotated[
         MediaKind, typer.Option(help="Media as paths, embedded in parquet and hf, or in one tar with the rows.")
@@ -163,7 +166,7 @@ def export(
 ) -> None:
     """Download a data set as JSONL, as a trainer wants it, or as Parquet, with its videos or frames if wanted."""
     wanted: dict[str, Any] = {"format": format, "split": split, "validation": validation, "rationales": rationales}
-    wanted |= {"media": media} | ({"visual": visual} if visual else {})
+    wanted |= {"tell_times": tell_times, "media": media} | ({"visual": visual} if visual else {})
     with show.failures(), Client() as client:
         size = write_lines(client, f"/v1/qra-datasets/{dataset}/export?{urlencode(wanted)}", file)
     bare = format == "sharegpt" and media == "paths"  # a tar holds the entry itself

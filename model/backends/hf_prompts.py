@@ -22,7 +22,8 @@ class Ways:
 
     prompts: str = "standard"
     frames: str = "images"  # several frames as "images", or as one "video" where the class takes any
-    fps: float = 1.0  # of a video of keyframes: nominal, they are not evenly spaced
+    fps: float = 0.0  # that a video of frames is said to have; 0: each frame has its own time
+    times: bool = True  # questions about several clips are preceded by where in the video the frames are
     side: int = 0  # every frame is shown as a square of this many pixels a side; 0 leaves it to the processor
     advice: Mapping[str, bool] = field(default_factory=dict)  # induction switches that suit the model
 
@@ -70,6 +71,22 @@ def _counted_on(parts: Sequence[Tensor], patches: Sequence[int]) -> list[Tensor]
         moved.append(torch.where(part < 0, part, part + before))
         before += count
     return moved
+
+
+def _metadata(times: Sequence[float], count: int, fps: float) -> dict[str, Any]:
+    """What processors are told of a video of `count` frames, the last of which repeat the last time.
+
+    Its frames count as milliseconds, and it as long as gives the mean distance of the frames to classes that ask for no more.
+    """
+    gap = (times[-1] - times[0]) / (len(times) - 1)
+    if fps or gap <= 0:
+        return {"fps": fps or 1.0, "total_num_frames": count, "frames_indices": list(range(count))}
+    at = [round(t * 1000) for t in times]
+    return {
+        "fps": 1000.0,
+        "total_num_frames": round(gap * 1000 * count),
+        "frames_indices": at + at[-1:] * (count - len(at)),
+    }
 
 
 class Prompter:
@@ -149,13 +166,7 @@ class Prompter:
             pictures = self._pictures(frames)
             pictures += pictures[-1:] * (len(pictures) % 2)  # models that see frames in pairs want an even number
             given["videos"] = [pictures]
-            given["video_metadata"] = [
-                {
-                    "fps": self._ways.fps,
-                    "total_num_frames": len(pictures),
-                    "frames_indices": list(range(len(pictures))),
-                }
-            ]
+            given["video_metadata"] = [_metadata([f.t for f in frames], len(pictures), self._ways.fps)]
             given["do_sample_frames"] = False
         elif frames:
             given["images"] = [self._pictures(frames)]

@@ -103,6 +103,7 @@ def draft(
         program=program,
         keyframes=tuple(sorted({k for h in walk.hops for k in h.keyframes})),
         evidence=tuple(sorted({e for h in walk.hops for e in h.evidence})),
+        clips=tuple(c.t_start for c in teller.setting.clips),
         template=teller.template or f"{walk.asked} 0",
     )
     topic = (walk.asked, walk.hops[0].type) if walk.asked == "value" else (ONE_TOPIC.get(walk.asked, walk.asked),)

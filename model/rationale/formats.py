@@ -10,6 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from model.rationale.moments import clips_at, frames_at
+from model.stsg import seconds_of
+
 Part = Literal["answer", "rationale"]
 Split = Literal["train", "validation"]
 FormatName = Literal["llava", "videochat2", "sharegpt", "swift", "trl"]
@@ -31,6 +34,7 @@ _PLACEHOLDER = re.compile(r"<(video|image|audio)>", re.IGNORECASE)
 class Example:
     """One thing to learn from a sample: the question, under the instruction of `part`, and the text to be said.
 
+    Where the video has several clips, the question may begin with a line on when they, or the frames that are shown, are.
     `images` is empty where it was read from a format that shows the video.
     """
 
@@ -53,13 +57,17 @@ class Format:
     write_frames: Callable[[Example], Row] | None = None  # where that differs
 
 
-def examples(row: Mapping[str, Any], *, rationales: bool = True) -> list[Example]:
+def examples(
+    row: Mapping[str, Any], visual: Visual = "video", *, rationales: bool = True, tell_times: bool = True
+) -> list[Example]:
     """What is learned from an exported row: its answer, and its rationale if wanted (STEP Sec. 3.2)."""
     targets: dict[Part, str] = {"answer": row["answer"]}
     if rationales:
         targets["rationale"] = "\n".join(row["rationale"])
-    video, question = video_path(row["video_id"]), _plain(row["question"])
+    video, clips = video_path(row["video_id"]), row.get("clips", ()) if tell_times else ()
     images = tuple(keyframe_path(row["run_id"], frame) for frame in row["keyframes"])
+    shown = clips_at(clips) if visual == "video" else frames_at(list(map(seconds_of, row["keyframes"])), clips)
+    question = preceded(_plain(row["question"]), shown)
     return [Example(row["id"], part, question, _plain(said), video, images) for part, said in targets.items()]
 
 
@@ -78,13 +86,21 @@ def keyframe_path(run_id: str, frame_id: str) -> str:
     return f"keyframes/{run_id}/{frame_id.rpartition(':')[2]}.png"
 
 
-def to_rows(row: Mapping[str, Any], name: str, *, rationales: bool = True, visual: Visual | None = None) -> list[Row]:
+def to_rows(
+    row: Mapping[str, Any],
+    name: str,
+    *,
+    rationales: bool = True,
+    visual: Visual | None = None,
+    tell_times: bool = True,
+) -> list[Row]:
     """An exported row in a trainer's format; raises ValueError where the format is unknown or can't show `visual`."""
     known = format_of(name)
-    if visual is not None and visual not in known.visuals:
+    visual = visual or known.visuals[0]
+    if visual not in known.visuals:
         raise ValueError(f"{name} shows {' or '.join(known.visuals)}, not {visual}.")
-    frames = known.write_frames if visual == "frames" else None
-    return [(frames or known.write)(example) for example in examples(row, rationales=rationales)]
+    write = (known.write_frames if visual == "frames" else None) or known.write
+    return [write(example) for example in examples(row, visual, rationales=rationales, tell_times=tell_times)]
 
 
 def media_of(row: Mapping[str, Any]) -> list[str]:
@@ -116,6 +132,11 @@ def dataset_info(name: str, file_name: str, visual: Visual = "video") -> dict[st
     media = "images" if visual == "frames" else "videos"
     columns = {"messages": "messages", media: media}
     return {name: {"file_name": file_name, "formatting": "sharegpt", "columns": columns, "tags": tags}}
+
+
+def preceded(question: str, shown: str) -> str:
+    """A question under what is told of the frames, where something is."""
+    return f"{shown}\n{question}" if shown else question
 
 
 def instructed(question: str, instruction: str) -> str:

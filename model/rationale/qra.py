@@ -40,6 +40,7 @@ class Qra:
     evidence: tuple[str, ...] = ()  # ids of the exchanges that made the path's nodes and edges
     form: Form = "open"  # how the answer is given
     options: tuple[str, ...] = ()  # of a choice, as the question has them
+    clips: tuple[float, ...] = ()  # when each clip of the video begins, in seconds
     template: str = ""  # which words of ours the question is made of, beside the graph's; no part of a row
 
     @property
@@ -69,6 +70,7 @@ class Qra:
             "path": [dict(edge) for edge in self.path],
             "program": [dict(op) for op in self.program],
             "keyframes": list(self.keyframes),
+            "clips": [round(t, 3) for t in self.clips],
             "evidence": list(self.evidence),
         }
 

@@ -161,6 +161,25 @@ def test_the_tiny_model_sees_frames_of_any_size_as_it_was_taught() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("Qwen3-VL", ("<3.5 seconds>", "<11.1 seconds>")),  # it sees frames in pairs
+        ("VideoLLaMA3", ("Time 3.0s:", "Time 4.0s:", "Time 10.0s:", "Time 12.2s:")),
+        ("SmolVLM2", ("0:00:12", "00:03:", "00:04:", "00:10:", "00:12:")),
+    ],
+)
+def test_a_class_that_tells_when_frames_are_tells_the_truth(name: str, told: tuple[str, ...], tmp_path: Path) -> None:
+    build(next(f for f in FAMILIES if f.name == name), tmp_path)
+    (tmp_path / "stsg.json").write_text('{"frames": "video"}')
+    llm = HuggingFaceVideoLLM(str(tmp_path))
+    frames = tuple(replace(A, id=f"vid_x:{t}", t=t) for t in (3.0, 4.0, 10.0, 12.2))
+    [prompt] = llm._prompter.prompts([Request("s", "What happens?", frames)])
+    text = llm._tokenizer.decode(prompt.ids)
+    places = [text.index(words) for words in told]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize(
     "family", [f for f in FAMILIES if f.name in ("VILA 1.5", "LFM3-VL", "Qwen3.5-MoE")], ids=lambda f: f.name
 )
 def test_a_network_of_16_bits_computes_in_32_where_ways_are_compared(family: Family, tmp_path: Path) -> None:

@@ -5,11 +5,12 @@ from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.rationale import formats
 from model.rationale.formats import FORMATS, FormatName, dataset_info, examples, from_row, split_of, to_rows
+from model.rationale.moments import clips_at, frames_at
 from model.rationale.qra import Qra
 from model.stsg import keyframe_id
 
@@ -29,21 +30,28 @@ def sample(video: str, number: int, question: str = "") -> dict[str, Any]:
         path=({"kind": "RELATION", "from": "c0/dog", "to": "c0/cup", "predicate": "left of"},),
         program=({"op": "all", "clip": None}, {"op": "name", "of": 0}),
         keyframes=(keyframe_id(video, 0.5), keyframe_id(video, 2)),
+        clips=(0.0, 1.25),
         evidence=("exchange_1",),
     ).to_row()
 
 
+CLIPS = "The clips of the video begin at 0.0 and 1.2 s.\n"
+FRAMES = "The frames are from the first clip (0.5 s) and the second clip (2.0 s) of the video.\n"
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 
 
 @pytest.mark.parametrize("name", FORMATS)
-@given(question=TEXT, answer=TEXT, lines=st.lists(TEXT, max_size=3), more=st.booleans())
-def test_what_is_written_is_read_back(name: str, question: str, answer: str, lines: list[str], more: bool) -> None:
+@settings(deadline=None)  # the first time waits for an import
+@given(question=TEXT, answer=TEXT, lines=st.lists(TEXT, max_size=3), more=st.booleans(), times=st.booleans())
+def test_what_is_written_is_read_back(
+    name: str, question: str, answer: str, lines: list[str], more: bool, times: bool
+) -> None:
     row = sample("vid_1", 1) | {"question": question, "answer": answer, "rationale": lines}
-    taught = examples(row, rationales=more)
+    taught = examples(row, FORMATS[name].visuals[0], rationales=more, tell_times=times)
     assert [(e.part, e.target) for e in taught] == [("answer", answer), ("rationale", "\n".join(lines))][: 1 + more]
-    assert {(e.id, e.question, e.video) for e in taught} == {(row["id"], question, "videos/vid_1.mp4")}
-    written = json.loads(json.dumps(to_rows(row, name, rationales=more)))
+    shown = (FRAMES if name == "trl" else CLIPS) if times else ""
+    assert {(e.id, e.question, e.video) for e in taught} == {(row["id"], f"{shown}{question}", "videos/vid_1.mp4")}
+    written = json.loads(json.dumps(to_rows(row, name, rationales=more, tell_times=times)))
     assert [from_row(r, name) for r in written] == [e if name == "trl" else replace(e, images=()) for e in taught]
     assert all(r["id"] == row["id"] for r in written)
 
@@ -55,6 +63,22 @@ def test_the_two_tasks_are_told_apart_by_their_instructions() -> None:
     stray = to_rows(sample("vid_1", 1), "videochat2")[0] | {"QA": [{"i": "Sing.", "q": "", "a": ""}]}
     with pytest.raises(ValueError, match=r"Sing\."):
         from_row(stray, "videochat2")
+
+
+def test_frames_are_told_by_their_clips_and_times() -> None:
+    told = frames_at([0.0, 3.96, 4.167, 4.2, 30.04], [0.0, 4.1667, 9.0, 21.5])
+    assert told == (
+        "The frames are from the first clip (0.0 and 4.0 s), the second clip (4.2 and 4.2 s) and the fourth clip (30.0 s)"
+        " of the video."
+    )
+    assert frames_at([0.0, 3.0], [0.0]) == frames_at([1.0], []) == clips_at([0.0]) == ""
+    assert clips_at([0.0, 4.1667, 9.0]) == "The clips of the video begin at 0.0, 4.2 and 9.0 s."
+
+
+@pytest.mark.parametrize("name", ["sharegpt", "swift"])
+def test_rows_that_show_frames_tell_where_these_are(name: str) -> None:
+    for row in to_rows(sample("vid_1", 1), name, visual="frames"):
+        assert row["messages"][0]["content"].startswith(f"<image><image>{FRAMES}What is")
 
 
 @pytest.mark.parametrize("name", ["llava", "sharegpt", "swift"])

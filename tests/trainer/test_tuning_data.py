@@ -38,6 +38,7 @@ def test_a_spec_is_read_without_torch_and_written_back() -> None:
         ({"instruction_rationale": TuningSpec("x").instruction_answer}, "instruction_rationale"),
         ({"frames": 0}, "frames"),
         ({"shown_as": "film"}, "shown_as"),
+        ({"tell_times": "yes"}, "tell_times"),
         ({"batch": 6, "accumulation": 4}, "batch"),
         ({"lora": {"rank": 0}}, "lora.rank"),
         ({"lora": {"rang": 4}}, "lora.rang"),
@@ -61,6 +62,9 @@ def test_a_wrong_value_is_refused_by_its_field(given: dict[str, Any], field: str
         ({"frames": ["../spec.json"], "times": [0]}, "bad_row"),
         ({"frames": ["/etc/passwd"], "times": [0]}, "bad_row"),
         ({"times": [0.0]}, "bad_row"),
+        ({"clips": [0.0, "one"]}, "bad_row"),
+        ({"clips": [0.0, float("nan")]}, "bad_row"),
+        ({"clips": [4.0, 2.0]}, "bad_row"),
         ({"answer": ""}, "bad_row"),
     ],
 )
@@ -191,7 +195,10 @@ def test_old_checkpoints_go_and_the_best_one_stays(tmp_path: Path) -> None:
         (part / "model.safetensors").write_text("x")
         (part / checkpoints.STATE).mkdir()
         checkpoints.settle(part, checkpoints.path_of(tmp_path, step))
-    rows = [{"step": n, "validation": {"1": {"count": 4, "correct": right}}} for n, right in ((2, 1), (3, 4), (4, 4))]
+    rows = [
+        {"step": n, "validation": {"1": {"count": 4, "correct": right}}}
+        for n, right in ((0, 5), (2, 1), (3, 4), (4, 4))
+    ]
     (tmp_path / "metrics.jsonl").write_text(
         "".join(json.dumps(row) + "\n" for row in [{"step": 1, "loss": 2.0}, *rows])
     )

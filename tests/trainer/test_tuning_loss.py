@@ -15,9 +15,11 @@ import trainer.tuning.networks as networks
 import trainer.tuning.sft as sft
 from model.backends.hf import HuggingFaceVideoLLM
 from model.rationale.formats import instructed, to_rows
+from model.rationale.moments import frames_at
 from model.video_llm import Request
 from tests.trainer.tuning_folders import (
     PLAIN,
+    TINY,
     build,
     losses,
     losses_here_and_in_plain_trl,
@@ -32,6 +34,8 @@ from trainer.tuning.networks import save_finished
 from trainer.tuning.sft import RationaleTrainer
 from trainer.tuning.shared_prefix import packed
 from trainer.tuning.spec import TuningError
+from trainer.tuning.stop import Stop
+from trainer.tuning.validation import Validation
 
 GOLDEN = [13.859050, 13.692924, 11.550809, 10.219536]
 
@@ -224,6 +228,28 @@ def test_frames_are_as_many_and_as_large_as_is_wanted(tmp_path: Path, bases: dic
     trainer.train()
     told = json.loads((trainer.journal.folder / "checkpoints" / "step-000002" / "stsg.json").read_text())
     assert told["side"] == 112  # whoever asks the model afterwards shows it what it was trained on
+
+
+def test_a_question_is_asked_under_where_its_frames_are(tmp_path: Path, bases: dict[str, str]) -> None:
+    def trained(base: str, **spec: Any) -> tuple[RationaleTrainer, set[bool]]:
+        folder = make_folder(tmp_path / f"f{len(list(tmp_path.iterdir()))}", 1, base=base, batch=1, frames=4, **spec)
+        [row] = read_lines(folder / "train.jsonl")
+        times = [2.0 * n for n in range(len(row["frames"]))]
+        write_rows(folder / "train.jsonl", [row | {"times": times, "clips": [0.0, 3.5]}])
+        trainer = build(folder)
+        [sample] = trainer.samples
+        texts = [trainer.tuned.processor.tokenizer.decode(p.ids) for p in trainer.encoder.encode(sample).prompts]
+        texts.append(Validation(trainer.spec, trainer.tuned, [sample], Stop(folder))._request(sample).text)
+        told = frames_at(sample.times, [0.0, 3.5])
+        assert len(texts) == 3 and "second clip (" in told
+        return trainer, {f"{told}\n{sample.question}\n" in text for text in texts}
+
+    assert trained(bases["Qwen3-VL"])[1] == {True}
+    assert trained(TINY)[1] == {False}, "its words are few, and its stsg.json says so"
+    trainer, silent = trained(bases["Qwen3-VL"], tell_times=False)
+    trainer.train()
+    kept = json.loads((trainer.journal.folder / "checkpoints" / "step-000002" / "stsg.json").read_text())
+    assert silent == {False} and kept == {"times": False}, "whoever asks the model afterwards asks it so too"
 
 
 def test_keyframes_are_shown_as_images_or_as_one_video(

@@ -152,7 +152,7 @@ def test_a_training_is_watched_live_and_again(place: Place, calm: dict[str, Any]
     assert [e.seq for e in every] == list(range(1, len(every) + 1)) and every[-1].type == "succeeded"
     assert list(place.client.follow(path, after=every[4].seq)) == every[5:]
     validated = [e.data["data"] for e in every if "validation" in e.data["data"]]
-    assert [row["step"] for row in validated] == [2, 4, 6]
+    assert [row["step"] for row in validated] == [0, 2, 4, 6]
     assert all(v["count"] > 0 for row in validated for v in row["validation"].values())
     terminal = {"TERM": "xterm", "TTY_COMPATIBLE": "1", "STSG_API_URL": place.client.url}
     shown = stsg("train", "watch", calm["id"], **terminal)
@@ -165,6 +165,7 @@ def test_a_training_is_watched_live_and_again(place: Place, calm: dict[str, Any]
         "learning rate",
         "tokens a second",
         "time left",
+        "validation at 0",
         "validation at 6",
     )
     assert all(words in shown.stderr for words in told), shown.stderr[-2000:]
@@ -247,7 +248,10 @@ def test_an_export_trains_in_plain_trl_to_the_same_loss_on_answers(place: Place,
     folder = tmp_path / place.dataset
     exported = read_lines(folder / "rows.jsonl")[:4]
     stored = {row["id"]: row for row in place.client.lines(path)}
-    write_rows(folder / "train.jsonl", [stored[row["id"]] | {"frames": row["images"]} for row in exported])
+    times = {row["id"]: [int(Path(name).stem) / 1000 for name in row["images"]] for row in exported}
+    shown = [stored[row["id"]] | {"frames": row["images"], "times": times[row["id"]]} for row in exported]
+    assert all(row["prompt"][0]["content"].startswith("The frames are from the ") for row in exported)
+    write_rows(folder / "train.jsonl", shown)
     base = tmp_path / "base"
     build_random(next(f for f in FAMILIES if f.name == "Qwen3-VL"), base)
     spec = TuningSpec.from_dict(PLAIN | {"base": str(base), "learning_rate": 1e-3, "frames": 64})

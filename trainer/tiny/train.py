@@ -112,7 +112,14 @@ class Training:
         network.half().save_pretrained(folder)
         build_processor(self.tokenizer).save_pretrained(folder)
         advice = {"verification": False}  # it would cost a sixth of the attributes, all of which are true
-        ways = {"prompts": "compact", "frames": "video", "fps": NOMINAL_FPS, "side": SIDE, "advice": advice}
+        ways = {
+            "prompts": "compact",
+            "frames": "video",
+            "fps": NOMINAL_FPS,
+            "side": SIDE,
+            "times": False,
+            "advice": advice,
+        }
         (folder / "stsg.json").write_text(json.dumps(ways) + "\n")
 
     def examine(self, scenes: int) -> dict[str, float]:

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import get_worker_info
 
 from model.backends.hf_prompts import Prompt, Prompter, Ways, joined
-from model.rationale.formats import instructed
+from model.rationale.formats import instructed, preceded
 from model.stsg import Keyframe
 from model.video_llm import Request
 from trainer.tuning.data import Sample
@@ -58,7 +58,7 @@ class Encoder:
 
     def __init__(self, spec: TuningSpec, processor: Any, ways: Ways, dtype: torch.dtype, longest: int | None) -> None:
         self._instructions = (spec.instruction_answer, spec.instruction_rationale)
-        self._prompter = Prompter(processor, ways, dtype)
+        self._prompter, self._ways = Prompter(processor, ways, dtype), ways
         self._processor = processor
         self._longest = longest
 
@@ -71,7 +71,7 @@ class Encoder:
         frames = keyframes(sample)
         said = (sample.answer, sample.rationale) if sample.rationale else (sample.answer,)
         under = self._instructions if sample.instruction is None else (sample.instruction,)
-        texts = [instructed(sample.question, i) for i in under[: len(said)]]
+        texts = [instructed(question(sample, self._ways), i) for i in under[: len(said)]]
         prompts = self._prompter.prompts([Request("tuning", text, frames) for text in texts])
         targets = tuple(self._target(text, target) for text, target in zip(texts, said, strict=True))
         encoded = Encoded(sample.id, tuple(prompts), targets)
@@ -95,6 +95,11 @@ class Encoder:
             said = clean + tokenizer.eos_token
         ids: list[int] = tokenizer(said, add_special_tokens=False)["input_ids"]
         return ids
+
+
+def question(sample: Sample, ways: Ways) -> str:
+    """The sample's question as a checkpoint wants it asked."""
+    return preceded(sample.question, sample.shown) if ways.times else sample.question
 
 
 def keyframes(sample: Sample) -> tuple[Keyframe, ...]:

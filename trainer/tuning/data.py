@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from random import Random
 from typing import Any
 
+from model.rationale.moments import are_beginnings, frames_at
 from trainer.tuning.spec import TuningError, TuningSpec
 
 
@@ -23,6 +24,7 @@ class Sample:
     frames: tuple[Path, ...]
     times: tuple[float, ...]
     options: tuple[str, ...] = ()  # of a choice
+    shown: str = ""  # where in the video the frames are, if it has several clips
     instruction: str | None = None  # of a row of earlier instruction data, in place of i^a; "" is none
 
 
@@ -138,7 +140,16 @@ def _sample(row: Mapping[str, Any], folder: Path, place: str, most_frames: int, 
         raise TuningError(
             "bad_row", place, f"{place} has an instruction that is no text.", "Write a text, or leave it out."
         )
-    return Sample(name, video, row["question"], row["answer"], rationale, steps, frames, times, options, own)
+    where = frames_at(times, _clips(row, place)) if frames else ""
+    return Sample(name, video, row["question"], row["answer"], rationale, steps, frames, times, options, where, own)
+
+
+def _clips(row: Mapping[str, Any], place: str) -> list[float]:
+    clips: list[float] = row.get("clips") or []
+    if not are_beginnings(clips):
+        detail = f"{place} has clips that are no list of seconds in order."
+        raise TuningError("bad_row", place, detail, "Tell when each clip begins, or leave clips out.")
+    return clips
 
 
 def _shown(row: Mapping[str, Any], folder: Path, place: str) -> tuple[tuple[Path, ...], tuple[float, ...]]:

@@ -72,7 +72,7 @@ def open_network(spec: TuningSpec, checkpoint: Path | None = None) -> Tuned:
         raise TuningError("invalid_value", "shown_as", f"{spec.base} takes no videos.", "Show it images.")
     file = Path(spec.base) / "stsg.json"
     told = json.loads(file.read_text()) if file.is_file() else {}
-    shown = (("side", spec.size), ("frames", spec.shown_as))
+    shown = (("side", spec.size), ("frames", spec.shown_as), ("times", spec.tell_times))
     wanted: dict[str, Any] = {name: value for name, value in shown if value is not None}
     ways = replace(load_ways(spec.base, network.config.model_type), **wanted)
     tuned = Tuned(network, network, processor, ways, told | wanted, _stored_dtype(spec, network, dtype))

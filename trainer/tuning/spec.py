@@ -53,6 +53,7 @@ class TuningSpec:
     frames: int = 8  # at most, evenly chosen among those of a row
     shown_as: Shown | None = None  # keyframes one by one, or all as one video; None: as the checkpoint wants them
     size: int | None = None  # every frame as a square of so many pixels a side; None: as the checkpoint wants them
+    tell_times: bool | None = None  # of frames, before questions on several clips; None: as the checkpoint wants them
     lora: Lora | None = None  # None: all weights are trained
     epochs: float = 1.0
     max_steps: int | None = None
@@ -69,7 +70,7 @@ class TuningSpec:
     mixture: Mixture | None = None
     save_every: int = 200  # steps; a checkpoint of billions of numbers takes as long as some of them
     keep: int = 5  # checkpoints: the newest, and the one with the best validation beside them; 0: all
-    validate_every: int | None = None  # steps; None: at each checkpoint, 0: never
+    validate_every: int | None = None  # steps, the first time before all of them; None: at each checkpoint, 0: never
     validate_rows: int = 1000  # held-out rows that a validation asks at most, drawn by the seed; 0: all
     processes: int = 1
     seed: int = 0
@@ -192,6 +193,7 @@ _CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "instruction_rationale": (_text, "a text"),
     "frames": (lambda v: _whole(v, 1, 1024), "a whole number from 1 to 1024"),
     "shown_as": (lambda v: v is None or v in get_args(Shown), "images, video or nothing"),
+    "tell_times": (lambda v: v is None or isinstance(v, bool), "true, false or nothing"),
     "size": (lambda v: v is None or _whole(v, 16, 8192), "pixels from 16 to 8192, or nothing"),
     "lora": (lambda v: v is None or isinstance(v, Lora), "rank, alpha, dropout and targets, or nothing"),
     "epochs": (lambda v: _number(v, 1e-6, 1e6), "a number above 0"),

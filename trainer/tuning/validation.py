@@ -9,7 +9,7 @@ from model.backends.hf import HuggingFaceVideoLLM
 from model.rationale.formats import instructed
 from model.video_llm import Request
 from trainer.evaluation.scoring import correct
-from trainer.tuning.collate import keyframes
+from trainer.tuning.collate import keyframes, question
 from trainer.tuning.data import Sample
 from trainer.tuning.networks import Tuned
 from trainer.tuning.spec import TuningSpec
@@ -50,5 +50,5 @@ class Validation:
         return {str(k): {"count": int(n), "correct": int(right)} for k, (n, right) in zip(kinds, told, strict=True)}
 
     def _request(self, sample: Sample) -> Request:
-        text = instructed(sample.question, self._spec.instruction_answer)
+        text = instructed(question(sample, self._tuned.ways), self._spec.instruction_answer)
         return Request("validation", text, keyframes(sample), max_new_tokens=_MOST_NEW)
