@@ -104,6 +104,8 @@ def _asked(one: Clip, two: Clip, before: Sequence[ObjectNode], after: Sequence[O
             max_new_tokens=8,
             first=before[i].name,
             second=after[j].name,
+            before=str(len(one.keyframes)),
+            after=str(len(two.keyframes)),
         )
         for i, j in pairs
     ]

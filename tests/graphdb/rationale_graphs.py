@@ -117,12 +117,14 @@ def store(driver: Driver, run_id: str, graph: SceneGraph, video_id: str = VIDEO)
 def stored(driver: Driver, held: dict[str, SceneGraph]) -> Iterator[None]:
     """Keeps graphs of runs, each of a video of its own, in the store for as long as a test needs them."""
     ids = {run_id: f"vid_{hashlib.sha256(run_id.encode()).hexdigest()[:24]}" for run_id in held}
-    for run_id, graph in held.items():
-        store(driver, run_id, graph, ids[run_id])
-    yield
-    for run_id, video_id in ids.items():
-        graphs.delete_graph(driver, run_id)
-        videos.delete_video(driver, video_id)
+    try:
+        for run_id, graph in held.items():
+            store(driver, run_id, graph, ids[run_id])
+        yield
+    finally:
+        for run_id, video_id in ids.items():
+            graphs.delete_graph(driver, run_id)
+            videos.delete_video(driver, video_id)
 
 
 def _keyframes(graph: SceneGraph, event: Event) -> tuple[Keyframe, ...]:
