@@ -26,7 +26,7 @@ from neo4j import Driver
 
 from graphdb import jobs, schema
 from graphdb.connection import connect
-from graphdb.local import LocalNeo4j, free_port
+from graphdb.local import LocalNeo4j, free_ports
 from model.rationale.formats import to_rows
 from model.rationale.qra import Qra
 from workers.storage import Storage, dataset_file, manifest_file
@@ -53,7 +53,7 @@ def main() -> None:
     given = parser.parse_args()
     with TemporaryDirectory(dir=given.folder) as name:
         home = Path(name)
-        neo4j = LocalNeo4j(home / "neo4j", free_port(0), free_port(0)).start()
+        neo4j = LocalNeo4j(home / "neo4j", *free_ports(2)).start()
         try:
             storage = Storage(str(home / "files"))
             with connect(neo4j.uri, neo4j.user, neo4j.password) as driver:
@@ -167,7 +167,7 @@ class _Server:
 
 @contextmanager
 def _served(home: Path, neo4j: LocalNeo4j) -> Iterator[_Server]:
-    port = free_port(0)
+    [port] = free_ports(1)
     env = {"STSG_HOME": str(home), "STSG_NEO4J_URI": neo4j.uri, "STSG_NEO4J_PASSWORD": neo4j.password}
     words = ["uvicorn", "api.app:create_app", "--factory", "--port", str(port), "--log-level", "warning"]
     child = subprocess.Popen([sys.executable, "-m", *words], env=os.environ | env)

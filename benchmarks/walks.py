@@ -19,7 +19,7 @@ from neo4j import Driver, ManagedTransaction
 
 from graphdb import graphs, schema, videos
 from graphdb.connection import connect, write
-from graphdb.local import LocalNeo4j, free_port
+from graphdb.local import LocalNeo4j, free_ports
 from graphdb.paths import sample_walks
 from graphdb.qra import make_qra
 from model.rationale.mix import Mix
@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--nodes", type=int, default=1_000_000, help="nodes of other graphs (default 1,000,000)")
     nodes = parser.parse_args().nodes
     with TemporaryDirectory() as folder:
-        server = LocalNeo4j(Path(folder), free_port(0), free_port(0), heap_mb=1024).start()
+        server = LocalNeo4j(Path(folder), *free_ports(2), heap_mb=1024).start()
         try:
             with connect(server.uri, server.user, server.password) as driver:
                 _compare(driver, nodes, _Clock(server.pid))

@@ -7,12 +7,13 @@ from weakref import WeakKeyDictionary
 
 from neo4j import Driver as Driver
 from neo4j import GraphDatabase, ManagedTransaction
-from neo4j.exceptions import IncompleteCommit, ServiceUnavailable, SessionExpired, TransientError
+from neo4j.exceptions import ClientError, IncompleteCommit, ServiceUnavailable, SessionExpired, TransientError
 
 T = TypeVar("T")
 BATCH = 1000  # rows of one UNWIND
 UNAVAILABLE = (IncompleteCommit, ServiceUnavailable, SessionExpired)  # the database is away, and may come back
 PATIENCE = 120.0  # seconds for which work waits; a killed Neo4j takes about twenty to come back
+_LOCKED = "Neo.ClientError.Security.AuthenticationRateLimit"  # for five seconds, after three wrong passwords of anyone
 _NO_MEMORY = "Neo.TransientError.General.MemoryPoolOutOfMemoryError"
 _patience: WeakKeyDictionary[Driver, float] = WeakKeyDictionary()
 
@@ -46,13 +47,13 @@ def connect(uri: str, user: str, password: str, *, patience: float = PATIENCE) -
 
 
 def patiently(act: Callable[[], T], patience: float = PATIENCE) -> T:
-    """What `act` returns, tried again while the database is away, for so many seconds."""
+    """What `act` returns, tried again while the database is away or lets nobody in, for so many seconds."""
     deadline = time.monotonic() + patience
     while True:
         try:
             return act()
-        except UNAVAILABLE:
-            if time.monotonic() > deadline:
+        except (*UNAVAILABLE, ClientError) as e:
+            if time.monotonic() > deadline or (isinstance(e, ClientError) and e.code != _LOCKED):
                 raise
             time.sleep(0.5)
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -73,6 +73,13 @@ def free_port(usual: int) -> int:
                 continue
             return int(probe.getsockname()[1])
     raise StartError("No free port on 127.0.0.1.")
+
+
+def free_ports(count: int) -> list[int]:
+    """So many free ports, no two of them the same."""
+    with ExitStack() as held:
+        probes = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 class LocalNeo4j:
@@ -230,7 +237,7 @@ def prepare() -> Path:
     if not target.exists():
         with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
             part = Path(scratch) / target.name
-            LocalNeo4j(Path(scratch) / "home", free_port(0), free_port(0)).start(record=part).stop(timeout=120)
+            LocalNeo4j(Path(scratch) / "home", *free_ports(2)).start(record=part).stop(timeout=120)
             part.replace(target)
     return target
 

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 from graphdb import schema
 from graphdb.connection import Driver, connect
-from graphdb.local import LocalNeo4j, free_port
+from graphdb.local import LocalNeo4j, free_ports
 
 
 @contextmanager
@@ -18,7 +18,7 @@ def scratch_database(heap_mb: int = 1024) -> Iterator[Driver]:
         StartError: it did not come up.
     """
     with TemporaryDirectory() as folder:
-        server = LocalNeo4j(Path(folder), free_port(0), free_port(0), heap_mb=heap_mb).start(tied=True)
+        server = LocalNeo4j(Path(folder), *free_ports(2), heap_mb=heap_mb).start(tied=True)
         try:
             with connect(server.uri, server.user, server.password) as driver:
                 schema.apply(driver)

@@ -7,15 +7,18 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from neo4j import Driver
 
 from api.client import Client
 from graphdb import graphs, jobs, schema
 from graphdb.connection import connect
-from graphdb.local import LocalNeo4j, free_port
+from graphdb.local import LocalNeo4j, free_ports
 from tests.stack import stack
 
 HERE = Path(__file__).parent
+settings.register_profile("same", deadline=None, derandomize=True, database=None)  # the same examples, however long
+settings.load_profile("same")
 if "STSG_TEST_GPU" not in os.environ:
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # what is compared to the last bit is computed alike on every machine
 BESIDE_OTHERS = "PYTEST_XDIST_WORKER" in os.environ
@@ -45,7 +48,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 @pytest.fixture(scope="session")
 def neo4j(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalNeo4j]:
     """An embedded Neo4j of the test session's own."""
-    server = LocalNeo4j(tmp_path_factory.mktemp("neo4j"), free_port(0), free_port(0)).start()
+    server = LocalNeo4j(tmp_path_factory.mktemp("neo4j"), *free_ports(2)).start()
     yield server
     server.stop()
 

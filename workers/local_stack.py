@@ -116,7 +116,7 @@ def is_running(home: Path) -> bool:
     home.mkdir(parents=True, exist_ok=True)
     with (home / "lock").open("a") as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)  # two may look at once
         except BlockingIOError:
             return True
     return False
@@ -128,7 +128,7 @@ def stop(home: Path) -> bool:
     supervisor, children = _pids(home)
     if was := is_running(home):
         _signal(supervisor, signal.SIGTERM, home)
-    deadline = time.monotonic() + GRACE + 10
+    deadline = time.monotonic() + 2 * GRACE + 10
     while is_running(home) and time.monotonic() < deadline:
         time.sleep(0.1)
     for pid in {supervisor, *children}:

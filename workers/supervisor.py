@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from graphdb.local import LocalNeo4j, free_port
 from workers import local, processes
-from workers.local_stack import GRACE, START_TIMEOUT, StackError, did_not_start
+from workers.local_stack import GRACE, START_TIMEOUT, StackError, did_not_start, tail
 from workers.settings import Settings
 
 _TRIES = 3
@@ -159,8 +159,9 @@ class Supervisor:
             return False
 
     def _check_alive(self) -> None:
-        for name, child in self.children.items():
-            if child.poll() is not None:
+        """The worker and the API may die of what ails these, and are started again."""
+        for name in _SERVICES:
+            if name in self.children and self.children[name].poll() is not None:
                 raise did_not_start(self.home, name)
 
     def _spawn(self, name: str) -> None:
@@ -193,7 +194,16 @@ class Supervisor:
                 continue
             _kill_group(child.pid)
             self.deaths[name] = [*recent, now]
+            if recent and name in _SERVICES and self._lost_its_port(name):
+                self._stop_children()
+                self._plan()
+                self._start()
+                return
             self._spawn(name)
+
+    def _lost_its_port(self, name: str) -> bool:
+        """Whether somebody else took a service's port while it was dead."""
+        return any(words in tail(self.home / "logs" / f"{name}.log") for words in _TAKEN)
 
     def _write(self) -> None:
         pids = {"supervisor": os.getpid()} | {name: child.pid for name, child in self.children.items()}
@@ -269,10 +279,13 @@ def _kill_group(pid: int) -> None:
 
 def _hold_lock(home: Path) -> TextIO:
     lock = (home / "lock").open("a")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise SystemExit("Another stack runs for this folder.") from None
+    for _ in range(_TRIES * 10):
+        with suppress(BlockingIOError):  # somebody may just be looking whether a stack runs
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        time.sleep(0.05)
+    else:
+        raise SystemExit("Another stack runs for this folder.")
     lock.truncate(0)
     lock.write(str(os.getpid()))
     lock.flush()

@@ -1,5 +1,6 @@
 """The real application on a real port, with a real Neo4j; nothing works its jobs off."""
 
+import os
 import socket
 import threading
 import time
@@ -29,25 +30,22 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def files(self) -> set[str]:
-        root = self.settings.home
-        return {str(f.relative_to(root)) for f in root.rglob("*") if f.is_file()}
+        root = self.settings.home  # by os.walk, which minds no folder that goes meanwhile
+        return {str(Path(at, name).relative_to(root)) for at, _, names in os.walk(root) for name in names}
 
 
 def _serve(settings: Settings) -> Iterator[Server]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    config = uvicorn.Config(create_app(settings), host="127.0.0.1", port=port, log_level="warning")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 60
-    while not server.started and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert server.started
-    yield Server(settings, port)
-    server.should_exit = True
-    thread.join(20)
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
+        server = uvicorn.Server(uvicorn.Config(create_app(settings), log_level="warning"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        deadline = time.monotonic() + 60
+        while not server.started and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert server.started
+        yield Server(settings, listener.getsockname()[1])
+        server.should_exit = True
+        thread.join(20)
 
 
 def _settings(neo4j: LocalNeo4j, home: Path, **more: object) -> Settings:

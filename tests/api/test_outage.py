@@ -11,14 +11,14 @@ import httpx
 import pytest
 
 from api.client import Client
-from graphdb.local import LocalNeo4j, free_port
+from graphdb.local import LocalNeo4j, free_ports
 from tests.api.conftest import _serve, _settings
 from tests.api.test_problems import problem
 
 
 @pytest.mark.timeout(300)
 def test_a_database_that_is_away_is_told_within_seconds(tmp_path: Path, good_bytes: bytes) -> None:
-    database = LocalNeo4j(tmp_path / "neo4j", free_port(0), free_port(0), heap_mb=384).start()
+    database = LocalNeo4j(tmp_path / "neo4j", *free_ports(2), heap_mb=384).start()
     try:
         with (
             contextmanager(_serve)(_settings(database, tmp_path / "api")) as server,

@@ -17,7 +17,7 @@ from neo4j.exceptions import AuthError, Neo4jError
 
 from graphdb import graphs, jars, schema, videos
 from graphdb.connection import connect
-from graphdb.local import LocalNeo4j, StartError, free_port
+from graphdb.local import LocalNeo4j, StartError, free_ports
 from model.stsg import Clip, ObjectNode, Relation, SceneGraph
 
 CLIPS = 40
@@ -49,7 +49,7 @@ def wait_for_clips(driver: Driver, run_id: str, wanted: int) -> None:
 @pytest.fixture
 def own(tmp_path: Path) -> LocalNeo4j:
     """A server of this test's own, not started."""
-    return LocalNeo4j(tmp_path / "own", free_port(0), free_port(0), heap_mb=384)
+    return LocalNeo4j(tmp_path / "own", *free_ports(2), heap_mb=384)
 
 
 def test_killed_in_the_middle_of_writing_it_comes_back_with_nothing_lost_or_doubled(own: LocalNeo4j) -> None:
@@ -94,7 +94,7 @@ def test_a_restart_keeps_data_password_and_ports_and_a_second_home_keeps_apart(
     began = time.monotonic()
     again.start()
     try:
-        assert time.monotonic() - began < 30
+        assert time.monotonic() - began < 90
         with connect(again.uri, own.user, own.password) as driver:
             assert driver.execute_query("MATCH (k:Kept) RETURN count(k) AS n").records[0]["n"] == 1
     finally:

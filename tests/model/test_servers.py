@@ -212,7 +212,7 @@ def test_a_busy_server_is_asked_again_when_it_says(monkeypatch: pytest.MonkeyPat
     first = [(429, {"retry-after": "-1"}, b""), (503, {}, b""), (429, {"retry-after": date}, b"slow down")]
     with Server(lambda n, _: first[n - 1] if n <= len(first) else said("at last")) as server:
         assert OpenAIVideoLLM(server.url, "m").answer(REQUESTS[:1])[0].text == "at last"
-    assert waits[:2] == [0.5, 1.0] and 18 < waits[2] < 20 and len(waits) == 3
+    assert waits[:2] == [0.5, 1.0] and 10 < waits[2] < 20 and len(waits) == 3
     far = (429, {"retry-after": "3600"}, b"")
     with Server(lambda *_: far) as server:
         llm = OpenAIVideoLLM(server.url, "m")
@@ -230,7 +230,9 @@ def test_a_limit_told_to_one_request_holds_for_all() -> None:
         at.append(time.monotonic())
         if number == 1:
             return 429, {"retry-after": "0.5"}, b""
-        time.sleep(0.1)  # in which the first reply is read, also by a machine that is busy
+        deadline = time.monotonic() + 30
+        while not llm._chat._closed_until and time.monotonic() < deadline:
+            time.sleep(0.01)  # until the first reply is read
         return said("fine")
 
     with Server(react) as server:
@@ -268,7 +270,9 @@ def test_transformers_own_server_says_what_the_same_checkpoint_says_here(
         port = probe.getsockname()[1]
     serve = Serve(str(tmp_path), device="cpu", host="127.0.0.1", port=port, non_blocking=True)
     try:
+        deadline = time.monotonic() + 60
         while not serve.server.started:
+            assert time.monotonic() < deadline
             time.sleep(0.05)
         served = open_video_llm(f"openai:http://127.0.0.1:{port}/v1#{tmp_path}").answer(REQUESTS[:7])
     finally:

@@ -107,10 +107,10 @@ def test_a_worker_loads_a_checkpoint_anew_once_it_is_another(desk: Service, fold
 
 
 def test_a_model_that_is_idle_is_let_go(desk: Service) -> None:
-    desk.settings = desk.settings.model_copy(update={"model_idle_seconds": 0.2})
+    desk.settings = desk.settings.model_copy(update={"model_idle_seconds": 2})
     with desk.at_work():
         first = desk.model("mine")
-        sleep(0.3)
+        sleep(2.2)
         assert desk.model("mine") is first
     with desk.at_work():  # again before it was idle for long
         assert desk.model("mine") is first

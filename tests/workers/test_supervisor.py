@@ -3,6 +3,7 @@
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,29 @@ def test_a_port_that_is_taken_in_the_meantime_is_chosen_anew(tmp_path: Path, mon
             assert Redis.from_url(watched.joined["redis_url"]).ping()
         finally:
             watched._stop_children()
+
+
+def test_a_port_that_is_taken_while_its_owner_is_dead_is_chosen_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "free_port", lambda usual: free_port(0))
+    (tmp_path / "logs").mkdir()
+    watched = supervisor.Supervisor(Settings(home=tmp_path, neo4j_uri="bolt://127.0.0.1:1"))
+    spawn = watched._spawn
+    monkeypatch.setattr(watched, "_spawn", lambda name: spawn(name) if name == "valkey" else None)
+    try:
+        watched._start()
+        before = watched.uris["broker"]
+        watched.children["valkey"].kill()
+        watched.children["valkey"].wait(20)
+        deadline = time.monotonic() + 60
+        with socket.create_server(("127.0.0.1", int(before.rpartition(":")[2].partition("/")[0]))):
+            while watched.uris["broker"] == before and time.monotonic() < deadline:
+                watched._revive()
+                time.sleep(0.1)
+            assert Redis.from_url(watched.joined["redis_url"]).ping() and watched.uris["broker"] != before
+    finally:
+        watched._stop_children()
 
 
 @pytest.mark.parametrize(("wanted", "expected"), [(0, {"worker": "3", "worker-2": "GPU-5"}), (1, {"worker": "3"})])

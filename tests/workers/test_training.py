@@ -170,7 +170,7 @@ def test_a_killed_process_goes_on_from_its_last_checkpoint(desk: TrainingDesk) -
     desk.until(job["id"], lambda j: j["done"] > 8)
     folder = folder_of(desk.service, job["id"])
     pid = json.loads((folder / "process.json").read_text())["pid"]
-    part = folder / "checkpoints" / ".step-000010.part"  # what a process leaves that dies before it gives it its name
+    part = folder / "checkpoints" / ".step-000999.part"  # what a process leaves that dies before it gives it its name
     part.mkdir(exist_ok=True)
     (part / "complete.json").write_text("{}")
     os.kill(pid, signal.SIGKILL)
@@ -183,7 +183,7 @@ def test_a_killed_process_goes_on_from_its_last_checkpoint(desk: TrainingDesk) -
 
 @pytest.mark.alone
 def test_pause_resume_and_cancel_end_with_a_checkpoint(desk: TrainingDesk) -> None:
-    job = desk.start(spec={"max_steps": 400, "save_every": 1000})
+    job = desk.start(spec={"max_steps": 4000, "save_every": 10_000})
     desk.watch(job["id"])
     desk.until(job["id"], lambda j: j["done"] > 3)
     tuning.stop(desk.service, job["id"], "paused")
@@ -238,7 +238,7 @@ def test_a_training_that_can_not_go_on_fails_with_its_last_checkpoint(desk: Trai
 
 
 def test_a_process_that_hangs_is_started_again(desk: TrainingDesk) -> None:
-    desk.service.settings = desk.service.settings.model_copy(update={"training_silence_seconds": 1.0})
+    desk.service.settings = desk.service.settings.model_copy(update={"training_silence_seconds": 5.0})
     job = desk.start(spec={"instruction_answer": "hang"})
     desk.watch(job["id"]).join(60)
     assert desk.state(job["id"]) == "succeeded" and desk.told(job["id"], "silent")
@@ -250,7 +250,7 @@ def test_a_worker_that_ends_well_leaves_the_training_alone(desk: TrainingDesk, m
     thread = desk.watch(job["id"])
     desk.until(job["id"], lambda j: j["done"] > 3)
     training.ENDING.set()
-    thread.join(5)
+    thread.join(30)
     assert not thread.is_alive() and desk.process(job["id"]).alive()
     training.ENDING.clear()
     desk.watch(job["id"])

@@ -7,6 +7,7 @@ import signal
 import tarfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 def _living(home: Path) -> list[str]:
     """Processes whose command line names a training of this stack."""
-    found = [f.read_bytes().decode(errors="replace") for f in Path("/proc").glob("[0-9]*/cmdline") if f.exists()]
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it has ended
+            found.append(file.read_bytes().decode(errors="replace"))
     return [line for line in found if str(home / "tuning") in line]
 
 
