@@ -40,8 +40,8 @@ class Qra:
     evidence: tuple[str, ...] = ()  # ids of the exchanges that made the path's nodes and edges
     form: Form = "open"  # how the answer is given
     options: tuple[str, ...] = ()  # of a choice, as the question has them
-    clips: tuple[float, ...] = ()  # when each clip of the video begins, in seconds
     template: str = ""  # which words of ours the question is made of, beside the graph's; no part of a row
+    clips: tuple[float, ...] = ()  # when each clip of the video begins, in seconds
 
     @property
     def topic(self) -> str:

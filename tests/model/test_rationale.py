@@ -309,7 +309,7 @@ def test_a_sample_has_a_row_and_an_id_of_its_content() -> None:
     row = json.loads(qra.to_json())
     assert " ".join(row) == (
         "id video_id run_id question rationale answer steps n_hops n_temporal family form options path program keyframes"
-        " evidence"
+        " clips evidence"
     )
     assert row["path"][1] == {"kind": "RELATION", "from": "c1/cup", "to": "c1/red", "predicate": "left of"}
     assert not any("c1/" in str(op) for op in row["program"]), "programs name no nodes"
