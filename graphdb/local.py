@@ -106,7 +106,7 @@ class LocalNeo4j:
         self._style_url, self._heap_mb, self._pagecache_mb = style_url, heap_mb, pagecache_mb
         self._process: subprocess.Popen[bytes] | None = None
         self.password = self._own_password()
-        self._secured = self.home / "secured"  # is there once the server has this password
+        self._secured = self.home / "data" / "secured"  # is there once the server has this password
 
     @property
     def is_new(self) -> bool:

@@ -73,4 +73,4 @@ def singular(noun: str) -> str:
         return f"{noun[:-3]}y"
     if noun.endswith(("ches", "shes", "xes", "sses", "oes")):
         return noun[:-2]
-    return noun[:-1] if noun.endswith("s") and not noun.endswith(("ss", "us", "is")) else noun
+    return noun[:-1] if len(noun) > 1 and noun.endswith("s") and not noun.endswith(("ss", "us", "is")) else noun

@@ -195,11 +195,17 @@ class Supervisor:
             _kill_group(child.pid)
             self.deaths[name] = [*recent, now]
             if recent and name in _SERVICES and self._lost_its_port(name):
-                self._stop_children()
-                self._plan()
-                self._start()
+                self._start_elsewhere()
                 return
             self._spawn(name)
+
+    def _start_elsewhere(self) -> None:
+        """All anew, as all are told the ports; what does not come up is tried again in the next turns."""
+        self._stop_children()
+        if not self.ending:
+            self._plan()
+            with suppress(StackError):
+                self._start()
 
     def _lost_its_port(self, name: str) -> bool:
         """Whether somebody else took a service's port while it was dead."""

@@ -90,7 +90,8 @@ class Record:
         total = int((read_json(self._folder / "heartbeat.json") or {}).get("total") or self._job.get("total") or 0)
         for row in rows:
             if "validation" in row or row["step"] - self._noted_step >= total / _EVENTS:
-                self._noted_step = row["step"]
+                if "loss" in row:
+                    self._noted_step = row["step"]
                 self._log("metrics", row)
             if "validation" in row:
                 self._pool.submit(self._revise, row["step"])

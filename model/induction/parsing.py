@@ -119,10 +119,10 @@ def _instances(clip: Clip, llm: VideoLLM, reading: Reading, narratives: dict[int
         counts = Counter(marks or ())
         for ordinal, (mark, count) in enumerate(counts.items(), 1):
             called = one_of(category) if len(counts) > 1 or count > 1 else category
-            if (
-                count > 1
-            ):  # nothing tells them apart: they are one node, "brown chairs", of which nobody may ask for one
+            if count > 1:  # nothing tells them apart: one node, "brown chairs", as nobody may ask for one of them
                 called = plural(called)
+            while any((f.keyframe, f.category, f.ordinal) == (k, called, ordinal) for f in found):
+                ordinal += 1  # "chairs" may be listed beside "chair"
             instance = _Found(k, called, mark, ordinal, tuple(e for e in evidence if e))
             if all((f.keyframe, f.name) != (k, instance.name) for f in found):
                 found.append(instance)

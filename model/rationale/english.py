@@ -117,7 +117,12 @@ def _head(noun: str) -> str:
 def plural(noun: str) -> str:
     """Several of what a noun names: "sizes", but "hair"."""
     mass = noun.endswith(("ing", "ness", "wear")) or _head(noun) in _MASS
-    return noun if mass or is_plural(noun) else str(_engine().plural(noun))
+    if mass or is_plural(noun):
+        return noun
+    try:
+        return str(_engine().plural(noun))
+    except Exception:  # noqa: BLE001 # of what is no noun, which a model may say
+        return noun
 
 
 def with_be(noun: str) -> str:

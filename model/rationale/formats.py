@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from model.rationale.moments import clips_at, frames_at
+from model.rationale.moments import clips_at, clips_to_tell, frames_at
 from model.stsg import seconds_of
 
 Part = Literal["answer", "rationale"]
@@ -64,7 +64,7 @@ def examples(
     targets: dict[Part, str] = {"answer": row["answer"]}
     if rationales:
         targets["rationale"] = "\n".join(row["rationale"])
-    video, clips = video_path(row["video_id"]), row.get("clips", ()) if tell_times else ()
+    video, clips = video_path(row["video_id"]), clips_to_tell(row) if tell_times else ()
     images = tuple(keyframe_path(row["run_id"], frame) for frame in row["keyframes"])
     shown = clips_at(clips) if visual == "video" else frames_at(list(map(seconds_of, row["keyframes"])), clips)
     question = preceded(_plain(row["question"]), shown)

@@ -4,18 +4,28 @@ Questions and rationales name clips by their number and by seconds. A model sees
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
-from math import isfinite
+from typing import Any
 
 from model.rationale import english
+
+_LONGEST = 1e9  # seconds
+_CLIP_IS_ANSWER = frozenset(["clip_told", "seen_clip", "other_clip", "clip_longer"])  # operations of programs
 
 
 def are_beginnings(value: object) -> bool:
     """Whether a value of JSON can be when clips begin: seconds in order."""
-    if not isinstance(value, list) or not all(isinstance(t, int | float) and isfinite(t) for t in value):
+    if not isinstance(value, list) or not all(type(t) in (int, float) and 0 <= t <= _LONGEST for t in value):
         return False
     return value == sorted(value)
+
+
+def clips_to_tell(row: Mapping[str, Any]) -> Sequence[float]:
+    """When the clips of a QRA row's video begin; nothing where the answer is a clip, which that would give away."""
+    program = row.get("program")
+    ops = [str(op.get("op")) for op in program if isinstance(op, Mapping)] if isinstance(program, list) else []
+    return () if _CLIP_IS_ANSWER.intersection(ops) else row.get("clips") or ()
 
 
 def frames_at(times: Sequence[float], clips: Sequence[float]) -> str:

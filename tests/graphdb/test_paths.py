@@ -81,13 +81,6 @@ def test_hops_tell_their_ends_and_their_provenance(small: Driver) -> None:
     assert hop.evidence == ("made c0/bed", "made c0/man/3")
 
 
-def test_the_cost_does_not_grow_with_the_database(small: Driver) -> None:
-    with _others(small, 0, 10):
-        before = _database_hits(small)
-        with _others(small, 10, 70):
-            assert _database_hits(small) <= before * 1.1
-
-
 def test_the_setting_of_questions(small: Driver) -> None:
     setting = load_settings(small, ["run_paths", "no such run"])["run_paths"]
     assert [c.index for c in setting.clips] == [0, 1, 2]
@@ -226,9 +219,10 @@ def test_no_part_of_making_questions_costs_more_in_a_larger_database(
         monkeypatch.undo()
         return seen
 
-    with _others(small, 0, 10):
-        before = hits()
-        with _others(small, 10, 70):
+    with _others(small, 0, 5):
+        walks, before = _database_hits(small), hits()
+        with _others(small, 5, 40):
+            assert _database_hits(small) <= 1.1 * walks
             after = hits()
     assert before.keys() == after.keys() and len(before) > 20
     assert [(query, before[query], n) for query, n in after.items() if n > 1.5 * before[query] + 20] == []

@@ -48,6 +48,8 @@ from model.rationale import english
         (english.with_attribute("man", "clothes", "torn"), "man whose clothes are torn"),
         (english.with_attribute("shirt", "pattern", "with dots"), "shirt whose pattern is with dots"),
         (english.plural("size"), "sizes"),
+        (english.plural(""), ""),
+        (english.plural("-to-"), "-to-"),
         (english.plural("hair"), "hair"),
         (english.ask_attribute("color", "the shoes", True)[0], "what color are the shoes"),
         (english.ask_attribute("mood", "the man", False)[0], "what is the mood of the man"),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from model.rationale import formats
 from model.rationale.formats import FORMATS, FormatName, dataset_info, examples, from_row, split_of, to_rows
-from model.rationale.moments import clips_at, frames_at
+from model.rationale.moments import are_beginnings, clips_at, frames_at
 from model.rationale.qra import Qra
 from model.stsg import keyframe_id
 
@@ -73,6 +73,30 @@ def test_frames_are_told_by_their_clips_and_times() -> None:
     )
     assert frames_at([0.0, 3.0], [0.0]) == frames_at([1.0], []) == clips_at([0.0]) == ""
     assert clips_at([0.0, 4.1667, 9.0]) == "The clips of the video begin at 0.0, 4.2 and 9.0 s."
+
+
+def test_beginnings_of_clips_are_seconds_in_order() -> None:
+    assert are_beginnings([]) and are_beginnings([0, 1.5, 1.5, 9])
+    for wrong in (
+        None,
+        "0",
+        {"0": 1},
+        [0.0, "1"],
+        [True],
+        [-1.0],
+        [2.0, 1.0],
+        [0, float("nan")],
+        [0, 10**400],
+        [1e308],
+    ):
+        assert not are_beginnings(wrong)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_where_the_answer_is_a_clip_nothing_is_told_that_gives_it_away(name: str) -> None:
+    asked = ({"op": "clip_extreme", "by": "seconds", "end": "most"}, {"op": "clip_told", "of": 0})
+    for row in to_rows(sample("vid_1", 1) | {"program": list(asked)}, name):
+        assert "clip" not in json.dumps(row)
 
 
 @pytest.mark.parametrize("name", ["sharegpt", "swift"])

@@ -323,13 +323,14 @@ def test_a_name_means_no_other_instance() -> None:
 def test_what_nothing_tells_apart_is_one_node_of_several() -> None:
     said = {
         "chair": "Quantity: 3\n1. chair 1: brown\n2. chair 2: brown\n3. chair 3: white",
+        "chairs": "Quantity: 4",
         "hikers": "Quantity: 2",
         "lamp": "Quantity: 1",
     }
     llm = ScriptedVideoLLM(
         {
             "parsing_1_1_narrative": lambda r: "Hikers sit on chairs under a lamp.",
-            "parsing_1_2_objects": lambda r: "[chair, hikers, lamp]",
+            "parsing_1_2_objects": lambda r: "[chair, chairs, hikers, lamp]",
             "parsing_1_3_instances": lambda r: said[r.values["category"]],
             "parsing_1_4_kind": lambda r: "Static",
             "parsing_2_1_attributes": lambda r: "It is plain to see.",
@@ -341,7 +342,7 @@ def test_what_nothing_tells_apart_is_one_node_of_several() -> None:
         }
     )
     [parsed], _ = parse_clip(Clip(0, 0.0, 1.0, 0, 1, (picture(0.0),)), llm)
-    assert [o.name for o in parsed.graph.objects] == ["brown chairs", "white chair", "hikers", "lamp"]
+    assert [o.name for o in parsed.graph.objects] == ["brown chairs", "white chair", "chairs", "hikers", "lamp"]
     names = {o.id: o.name for o in parsed.graph.objects}
     [sitting] = parsed.graph.relations
     assert (names[sitting.subject], names[sitting.object]) == ("hikers", "brown chairs")

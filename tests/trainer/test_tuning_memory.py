@@ -9,11 +9,13 @@ import torch
 
 import trainer.tuning.sft as sft
 import trainer.tuning.start as tuning_start
+from model.video_llm import VideoLLMError
 from tests.trainer.tuning_folders import done, losses, make_folder, read_lines, result, start, train
 from trainer.tuning.dry_run import estimate
 from trainer.tuning.journal import Journal
 from trainer.tuning.spec import TuningSpec
 from trainer.tuning.stop import Stop
+from trainer.tuning.validation import Validation
 
 
 def with_room_for(rows: int) -> None:
@@ -54,6 +56,26 @@ def test_where_memory_ends_on_the_way_no_step_is_lost(tmp_path: Path) -> None:
     assert [r["loss"] for r in losses(midway)] == pytest.approx([r["loss"] for r in losses(parted)], rel=1e-4)
     told = [(e["event"], e["message"]) for e in read_lines(midway / "events.jsonl")]
     assert ("checkpoint", "Saved step-000003.") in told and "smaller_parts" in dict(told)
+
+
+def train_with_room_for_one_request_at_the_second_look(folder: Path) -> None:
+    plain, looks = Validation.run, iter(range(1000))
+
+    def run(validation: Validation, accelerator: Any) -> Any:
+        if not next(looks):
+            raise VideoLLMError("too large") from torch.OutOfMemoryError("a device with little memory")
+        return plain(validation, accelerator)
+
+    Validation.run = run  # type: ignore[method-assign]
+    train(folder)
+
+
+def test_memory_that_ends_while_the_base_is_asked_is_tried_again(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path / "f", 2, held=1, batch=2, epochs=1)
+    assert done(start(folder, train_with_room_for_one_request_at_the_second_look)) == 0
+    rows = [r for r in read_lines(folder / "metrics.jsonl") if "validation" in r]
+    assert [r["step"] for r in rows] == [0, 1] and result(folder)["state"] == "succeeded"
+    assert "smaller_parts" in [e["event"] for e in read_lines(folder / "events.jsonl")]
 
 
 def test_a_training_waits_for_memory_that_others_will_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

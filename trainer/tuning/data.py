@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from random import Random
 from typing import Any
 
-from model.rationale.moments import are_beginnings, frames_at
+from model.rationale.moments import are_beginnings, clips_to_tell, frames_at
 from trainer.tuning.spec import TuningError, TuningSpec
 
 
@@ -140,16 +140,15 @@ def _sample(row: Mapping[str, Any], folder: Path, place: str, most_frames: int, 
         raise TuningError(
             "bad_row", place, f"{place} has an instruction that is no text.", "Write a text, or leave it out."
         )
-    where = frames_at(times, _clips(row, place)) if frames else ""
+    _check_clips(row, place)
+    where = frames_at(times, clips_to_tell(row)) if frames and row.get("times") else ""
     return Sample(name, video, row["question"], row["answer"], rationale, steps, frames, times, options, where, own)
 
 
-def _clips(row: Mapping[str, Any], place: str) -> list[float]:
-    clips: list[float] = row.get("clips") or []
-    if not are_beginnings(clips):
+def _check_clips(row: Mapping[str, Any], place: str) -> None:
+    if not are_beginnings(row.get("clips") or []):
         detail = f"{place} has clips that are no list of seconds in order."
         raise TuningError("bad_row", place, detail, "Tell when each clip begins, or leave clips out.")
-    return clips
 
 
 def _shown(row: Mapping[str, Any], folder: Path, place: str) -> tuple[tuple[Path, ...], tuple[float, ...]]:

@@ -19,6 +19,7 @@ from trl import SFTConfig, SFTTrainer
 from trl.kernels import chunked_logprob
 
 from model.backends.exactly import in_32_bits
+from model.video_llm import VideoLLMError
 from trainer.tuning import checkpoints, shared_prefix
 from trainer.tuning.collate import PADDING, Collator, Encoder, checked, collate
 from trainer.tuning.data import Sample, order_by_frames
@@ -213,8 +214,11 @@ class RationaleTrainer(SFTTrainer):  # type: ignore[misc]
 
     def _validate(self) -> None:
         """Accuracy by steps on the held-out rows, told in the metrics."""
-        with self.precision():
-            found = self.validation.run(self.accelerator)
+        try:
+            with self.precision():
+                found = self.validation.run(self.accelerator)
+        except VideoLLMError as e:  # too little memory is dealt with as in a step
+            raise e.__cause__ or e from None
         if found:
             self.journal.metrics({"step": self.state.global_step, "validation": found})
 
