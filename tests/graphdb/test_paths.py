@@ -11,7 +11,7 @@ from neo4j import Driver
 from scipy.stats import chisquare
 
 from graphdb import graphs, paths, programs
-from graphdb.connection import read, read_in_parts
+from graphdb.connection import read_in_parts
 from graphdb.cypher import cypher
 from graphdb.paths import load_settings, sample_walks
 from graphdb.qra import make_qra
@@ -199,8 +199,9 @@ def test_no_part_of_making_questions_costs_more_in_a_larger_database(
         seen = Counter[str]()
 
         def counted(driver: Driver, query: str, **parameters: Any) -> list[dict[str, Any]]:
-            seen[query] += _touched(driver, query, parameters)
-            return read(driver, query, **parameters)
+            hits, rows = _touched(driver, query, parameters)
+            seen[query] += hits
+            return rows
 
         def in_parts(driver: Driver, query: str, name: str, parts: list[Any], **more: Any) -> list[dict[str, Any]]:
             return counted(driver, query, **more | {name: parts})
@@ -245,20 +246,20 @@ def _database_hits(driver: Driver) -> int:
 
 
 def _profiled(driver: Driver, name: str, parameters: dict[str, Any]) -> int:
-    return _touched(driver, cypher(name), parameters)
+    return _touched(driver, cypher(name), parameters)[0]
 
 
-def _touched(driver: Driver, query: str, parameters: dict[str, Any]) -> int:
-    """How often a statement looks into the database."""
+def _touched(driver: Driver, query: str, parameters: dict[str, Any]) -> tuple[int, list[dict[str, Any]]]:
+    """How often a statement looks into the database, and its rows."""
     text = "CYPHER 25 PROFILE " + query.replace("CYPHER 25", "", 1)
-    plans = [driver.execute_query(text, parameters).summary.profile]
-    hits = 0
+    result = driver.execute_query(text, parameters)
+    plans, hits = [result.summary.profile], 0
     while plans:
         plan = plans.pop()
         assert plan is not None
         hits += plan["dbHits"] if "dbHits" in plan else plan["args"].get("DbHits", 0)
         plans.extend(plan.get("children", []))
-    return int(hits)
+    return int(hits), [dict(row) for row in result.records]
 
 
 def test_what_takes_more_memory_than_the_database_has_is_asked_in_parts(driver: Driver) -> None:
