@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,44 +15,51 @@ from workers import runtime, supervisor
 from workers.settings import Settings
 
 
-def test_a_port_that_is_taken_in_the_meantime_is_chosen_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only the broker is started: the others would need seconds and do the same."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        ports = iter([taken.getsockname()[1]])
-        monkeypatch.setattr(supervisor, "free_port", lambda usual: next(ports, 0) or free_port(0))
-        (tmp_path / "logs").mkdir()
+@pytest.fixture
+def brokers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], supervisor.Supervisor]]:
+    """Makes a supervisor that starts the broker only: the others would need seconds and do the same."""
+    made = []
+
+    def make() -> supervisor.Supervisor:
         watched = supervisor.Supervisor(Settings(home=tmp_path, neo4j_uri="bolt://127.0.0.1:1"))
         spawn = watched._spawn
         monkeypatch.setattr(watched, "_spawn", lambda name: spawn(name) if name == "valkey" else None)
-        try:
-            watched._start()
-            assert str(taken.getsockname()[1]) not in watched.uris["broker"]
-            assert Redis.from_url(watched.joined["redis_url"]).ping()
-        finally:
-            watched._stop_children()
+        made.append(watched)
+        return watched
+
+    (tmp_path / "logs").mkdir()
+    yield make
+    for watched in made:
+        watched._stop_children()
+
+
+def test_a_port_that_is_taken_in_the_meantime_is_chosen_anew(
+    brokers: Callable[[], supervisor.Supervisor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ports = iter([taken.getsockname()[1]])
+        monkeypatch.setattr(supervisor, "free_port", lambda usual: next(ports, 0) or free_port(0))
+        watched = brokers()
+        watched._start()
+        assert str(taken.getsockname()[1]) not in watched.uris["broker"]
+        assert Redis.from_url(watched.joined["redis_url"]).ping()
 
 
 def test_a_port_that_is_taken_while_its_owner_is_dead_is_chosen_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    brokers: Callable[[], supervisor.Supervisor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(supervisor, "free_port", lambda usual: free_port(0))
-    (tmp_path / "logs").mkdir()
-    watched = supervisor.Supervisor(Settings(home=tmp_path, neo4j_uri="bolt://127.0.0.1:1"))
-    spawn = watched._spawn
-    monkeypatch.setattr(watched, "_spawn", lambda name: spawn(name) if name == "valkey" else None)
-    try:
-        watched._start()
-        before = watched.uris["broker"]
-        watched.children["valkey"].kill()
-        watched.children["valkey"].wait(20)
-        deadline = time.monotonic() + 60
-        with socket.create_server(("127.0.0.1", int(before.rpartition(":")[2].partition("/")[0]))):
-            while watched.uris["broker"] == before and time.monotonic() < deadline:
-                watched._revive()
-                time.sleep(0.1)
-            assert Redis.from_url(watched.joined["redis_url"]).ping() and watched.uris["broker"] != before
-    finally:
-        watched._stop_children()
+    watched = brokers()
+    watched._start()
+    before = watched.uris["broker"]
+    watched.children["valkey"].kill()
+    watched.children["valkey"].wait(20)
+    deadline = time.monotonic() + 60
+    with socket.create_server(("127.0.0.1", int(before.rpartition(":")[2].partition("/")[0]))):
+        while watched.uris["broker"] == before and time.monotonic() < deadline:
+            watched._revive()
+            time.sleep(0.1)
+        assert Redis.from_url(watched.joined["redis_url"]).ping() and watched.uris["broker"] != before
 
 
 @pytest.mark.parametrize(("wanted", "expected"), [(0, {"worker": "3", "worker-2": "GPU-5"}), (1, {"worker": "3"})])
