@@ -27,6 +27,7 @@ _AFRESH: dict[str, Any] = {
     "error": None,
     "finished_at": None,
     "not_before": 0.0,
+    "troubled_since": 0.0,
     "dispatched_at": 0.0,
     "lease_until": 0.0,
 }
@@ -114,7 +115,7 @@ def count(driver: Driver) -> dict[tuple[str, str], int]:
 
 
 def acquire(driver: Driver, id: str, owner: str, lease_seconds: float) -> tuple[Lease, Job] | None:
-    """The lease of a job that is queued or whose holder is gone; None where another has it or the job has ended."""
+    """The lease of a job that is due or whose holder is gone; None where another has it, it waits, or it has ended."""
     now = time.time()
     told = {"id": id, "owner": owner, "now": now, "until": now + lease_seconds, "key": uuid.uuid4().hex}
 

@@ -14,6 +14,14 @@ class VideoLLMError(Exception):
     """The backend could not reply now (out of memory, server gone); the same requests may be tried again."""
 
 
+class LastingError(VideoLLMError):
+    """The backend won't reply to these requests however often they are sent; `code` and `remedy` say why and what to do."""
+
+    def __init__(self, detail: str, *, code: str, remedy: str) -> None:
+        super().__init__(detail)
+        self.code, self.remedy = code, remedy
+
+
 class ClosedError(VideoLLMError):
     """The backend wants no request for so many `seconds`, as a server with a quota says."""
 

@@ -18,16 +18,15 @@ from typing import Any
 from graphdb import graphs, jobs, videos
 from graphdb.jobs import Job, Lease, LeaseLost
 from graphdb.qra import QraReport, make_qra
-from model.backends import SpecError
-from model.media import MediaError, VideoInfo
+from model.media import VideoInfo
 from model.rationale.mix import from_json
-from model.video_llm import ClosedError, VideoLLMError
+from model.video_llm import VideoLLMError
 from trainer.evaluation.catalogue import BENCHMARKS
 from workers import evaluation, induction, models, training
+from workers.failures import classify, is_gpu_gone, pause_of
 from workers.polish import polish_dataset
 from workers.runtime import Service
 from workers.storage import dataset_file, draft_file, manifest_file, video_file
-from workers.training_folder import JobError
 
 log = logging.getLogger(__name__)
 SOON = {"cpu": "cpu.soon", "gpu.infer": "gpu.soon"}  # what must not wait behind thousands of runs
@@ -172,7 +171,7 @@ def work(service: Service, id: str, owner: str, stages: Sequence[str]) -> None:
     if taken is None:
         return
     lease, job = taken
-    broken, before = False, service.troubles
+    gone = False
     with service.at_work(), _held(service, lease) as lost:
         try:
             if job["attempts"] > service.settings.max_attempts:
@@ -180,26 +179,15 @@ def work(service: Service, id: str, owner: str, stages: Sequence[str]) -> None:
                     f"The job was given up after {service.settings.max_attempts} attempts that ended without a word."
                 )
                 _fail(service, lease, "poison", detail, "Read the worker's log; a retry starts from what was stored.")
-            else:
+            elif not _put_off(service, lease, job):
                 _STAGES[job["stage"]](service, lease, job, lost)
-                # what needs neither a GPU nor a server says nothing of them
-                if TASKS[job["stage"]][1].startswith("gpu"):
-                    service.troubles = 0
         except LeaseLost:
             log.info("%s: another goes on, or it was cancelled", id)
         except Exception as e:  # noqa: BLE001 # whatever it was, the job must not stay as it is
-            broken = _is_broken(e)
+            gone = is_gpu_gone(e)
             _trouble(service, lease, job, e, owner)
-    if broken:
+    if gone:
         end_process()
-    if service.troubles > before:  # others may have a model that answers: they get a start
-        training.ENDING.wait(min(2.0**service.troubles, service.settings.trouble_pause_seconds))
-
-
-def _is_broken(error: Exception) -> bool:
-    """Whether a GPU is gone for this process: after one such fault every call of CUDA fails, for whatever job."""
-    text = str(error)
-    return "CUDA error" in text and "out of memory" not in text
 
 
 def end_process() -> None:
@@ -208,35 +196,43 @@ def end_process() -> None:
     os._exit(1)
 
 
+def _put_off(service: Service, lease: Lease, job: Job) -> bool:
+    """Put a job off while the server of its model is in trouble; whether it was."""
+    if not TASKS[job["stage"]][1].startswith("gpu"):  # it calls no model
+        return False
+    until = service.closed_until(models.server_of(service.settings, job.get("model", "")))
+    if until <= time.time():
+        return False
+    jobs.release(service.driver, lease, not_before=until, dispatched_at=0.0, attempts=job["attempts"] - 1)
+    return True
+
+
 def _trouble(service: Service, lease: Lease, job: Job, error: Exception, owner: str) -> None:
-    """Fail for what won't pass, try again for what may."""
+    """Fail for what won't pass, put off what may."""
     log.exception("%s in stage %s", job["id"], job["stage"])
+    failure, now = classify(error), time.time()
+    since = job.get("troubled_since") or now
+    given_up = job["attempts"] >= service.settings.max_attempts if failure.counts else _is_over(service, now - since)
+    pause = pause_of(failure, job["attempts"], service.settings)
     try:
-        if isinstance(error, MediaError | JobError):
-            _fail(service, lease, error.code, error.detail, error.remedy)
-        elif isinstance(error, models.UnknownModelError):
-            _fail(service, lease, "unknown_model", str(error), "Name another model.")
-        elif isinstance(error, FileNotFoundError):
-            detail = f"A file of the job is gone from the storage: {error}."
-            _fail(service, lease, "file_gone", detail, "Send the video again, then retry.")
-        elif isinstance(error, ClosedError):  # it says when to come back, so this was no attempt
-            told = {"detail": str(error)[:500], "retry_in": error.seconds}
-            jobs.log_event(service.driver, job["id"], "trouble", told)
-            until, before = time.time() + error.seconds, job["attempts"] - 1
-            jobs.release(service.driver, lease, not_before=until, dispatched_at=0.0, attempts=before)
-        elif job["attempts"] >= service.settings.max_attempts:
-            service.troubles += 1
-            code = "model_unavailable" if isinstance(error, VideoLLMError | SpecError) else "internal"
-            detail = f"{type(error).__name__}: {error}"[:500]
-            _fail(service, lease, code, f"{detail} (worker {owner})", "Mend the cause, then retry the job.")
-        else:
-            service.troubles += 1
-            delay = 2.0 ** job["attempts"]
-            told = {"detail": str(error)[:500], "retry_in": delay, "worker": owner}
-            jobs.log_event(service.driver, job["id"], "trouble", told)
-            jobs.release(service.driver, lease, not_before=time.time() + delay, dispatched_at=0.0)
+        if failure.passing and isinstance(error, VideoLLMError):
+            service.close_server(models.server_of(service.settings, job.get("model", "")), now + pause)
+        if not failure.passing or given_up:
+            detail = f"{failure.detail} (worker {owner})" if failure.passing else failure.detail
+            _fail(service, lease, failure.code, detail, failure.remedy)
+            return
+        told = {"code": failure.code, "detail": failure.detail, "retry_in": pause, "worker": owner}
+        jobs.log_event(service.driver, job["id"], "trouble", told)
+        attempts = job["attempts"] if failure.counts else job["attempts"] - 1
+        again: dict[str, Any] = {"dispatched_at": 0.0, "attempts": attempts, "troubled_since": since}
+        jobs.release(service.driver, lease, not_before=now + pause, **again)
     except LeaseLost:
         log.info("%s: no longer ours", job["id"])
+
+
+def _is_over(service: Service, waited: float) -> bool:
+    """Whether a job has waited too long for something that is away."""
+    return waited > service.settings.patience_seconds
 
 
 def _fail(service: Service, lease: Lease, code: str, detail: str, remedy: str) -> None:
@@ -276,14 +272,16 @@ def _split(service: Service, lease: Lease, job: Job, lost: threading.Event) -> N
 def _go_on(service: Service, lease: Lease, job: Job, *, stage: str, total: int) -> None:
     """Leave a job to whoever does its next stage."""
     seen: dict[str, Any] = {"stage": stage, "done": 0, "total": total, "attempts": 0}
-    jobs.release(service.driver, lease, **seen, dispatched_at=0.0)
+    jobs.release(service.driver, lease, **seen, dispatched_at=0.0, troubled_since=0.0)
     jobs.log_event(service.driver, job["id"], "progress", seen)
     wake(service, job | seen | {"state": "queued"})
 
 
 def _induce(service: Service, lease: Lease, job: Job, lost: threading.Event) -> None:
     def told(done: int, total: int, stage: str, *, fresh: bool) -> None:
-        progress = {"attempts": 1} if fresh else {}  # only what is new shows that the job gets on
+        progress = (
+            {"attempts": 1, "troubled_since": 0.0} if fresh else {}
+        )  # only what is new shows that the job gets on
         jobs.update(service.driver, lease, done=done, total=total, **progress)
         jobs.log_event(service.driver, job["id"], "progress", {"stage": stage, "done": done, "total": total})
 
@@ -316,7 +314,9 @@ def _make_dataset(service: Service, lease: Lease, job: Job, lost: threading.Even
 
 def _evaluate(service: Service, lease: Lease, job: Job, lost: threading.Event) -> None:
     def told(done: int, total: int, fresh: bool) -> None:
-        jobs.update(service.driver, lease, done=done, total=total, **({"attempts": 1} if fresh else {}))
+        jobs.update(
+            service.driver, lease, done=done, total=total, **({"attempts": 1, "troubled_since": 0.0} if fresh else {})
+        )
 
     result = evaluation.ask(service, job, lost, told)
     jobs.finish(service.driver, lease, "succeeded", result=result)

@@ -81,6 +81,12 @@ def _version(file: Path) -> str:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
+def server_of(settings: Settings, name: str) -> str:
+    """The address of the server behind a model, empty for one that runs in the worker; `openai:http://h/v1#m` -> `http://h/v1`."""
+    kind, _, rest = settings.model_specs().get(name, "").partition(":")
+    return rest.rpartition("#")[0] if kind == "openai" else ""
+
+
 def known(settings: Settings, driver: Driver, name: str) -> bool:
     """Whether a run or a training may name this model."""
     return name in settings.model_specs() or (

@@ -76,7 +76,9 @@ def polish_dataset(service: Service, lease: Lease, job: Job, lost: threading.Eve
             service.storage.write_json(file, part)
         report.take(service.storage.read_json(file))
         done += len(rows)
-        progress = {"attempts": 1} if fresh else {}  # only what is new shows that the job gets on
+        progress = (
+            {"attempts": 1, "troubled_since": 0.0} if fresh else {}
+        )  # only what is new shows that the job gets on
         jobs.update(service.driver, lease, done=done, total=job["total"], **progress)
     numbers = range(1, parts + 1)
     kept = (row for number in numbers for row in service.storage.read_json(part_file(id, number))["rows"])

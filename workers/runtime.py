@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,7 +34,7 @@ class Service:
     storage: Storage
     wake: Wake
     backlog: Backlog
-    troubles: int = 0  # jobs in a row that failed here for no fault of their own
+    _closed: dict[str, float] = field(default_factory=dict)  # when a model's server may be called again
     _idle: Timer | None = None
     _open: tuple[tuple[str, str], VideoLLM] | None = None  # a model, under its name and its identity when it was loaded
 
@@ -46,6 +46,15 @@ class Service:
             self.let_go()  # before the other one is loaded: both may not fit
             self._open = (wanted, open_model(spec))
         return self._open[1]
+
+    def close_server(self, server: str, until: float) -> None:
+        """Keep jobs off a model's server until a time in seconds; none where `server` is empty."""
+        if server:
+            self._closed[server] = max(until, self.closed_until(server))
+
+    def closed_until(self, server: str) -> float:
+        """Tell when a model's server may be called again, as a time in seconds; 0 where it may be now."""
+        return self._closed.get(server, 0.0)
 
     @contextmanager
     def at_work(self) -> Iterator[None]:

@@ -49,9 +49,13 @@ class Settings(BaseSettings):
     reconcile_seconds: float = Field(3, gt=0)
     model_idle_seconds: float = Field(60, gt=0, description="A Video-LLM that was not used for so long is let go.")
     trouble_pause_seconds: float = Field(
-        60,
-        ge=0,
-        description="A worker whose jobs fail for no fault of their own pauses before the next, at most for so long.",
+        60, ge=0, description="The longest pause of a job whose model or GPU is in trouble, before it is tried again."
+    )
+    longest_wait_seconds: float = Field(
+        300, gt=0, description="The longest time for which a model's server may ask not to be called."
+    )
+    patience_seconds: float = Field(
+        86_400, gt=0, description="A job that waits for something away without any progress for so long fails."
     )
     max_attempts: int = Field(3, ge=1, description="A job that dies so often is given up.")
 

@@ -7,18 +7,27 @@ from typing import Any
 
 import httpx
 
-from model.video_llm import ClosedError, VideoLLMError
+from model.video_llm import ClosedError, LastingError, VideoLLMError
 
 _TRIES = 5
 _AGAIN = (408, 409, 425, 429, 500, 502, 503, 504)
 _LONGEST_WAIT = 120.0
 
 
-class RefusedError(VideoLLMError):
+_REMEDIES = {
+    401: "Set OPENAI_API_KEY to a key that the server takes, then retry the job.",
+    403: "Use a key that may call this model, then retry the job.",
+    404: "Check the server's address and the model's name in STSG_MODELS, then retry the job.",
+}
+_REMEDY = "Mend what the server names (its limits, the model's name, the run's options), then retry the job."
+
+
+class RefusedError(LastingError):
     """A request that the server won't answer however often it is sent; `status` and `text` are what it says."""
 
     def __init__(self, name: str, status: int, text: str) -> None:
-        super().__init__(f"{name} refused: {status} {text[:300]}")
+        detail = f"{name} refused: {status} {text[:300]}"
+        super().__init__(detail, code="model_refused", remedy=_REMEDIES.get(status, _REMEDY))
         self.status, self.text = status, text
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from model.video_llm import VideoLLMError
+from model.video_llm import LastingError
 
 _SECONDS = 10.0  # what a server says of itself comes at once or not at all
 _MEDIA_FIXES = {
@@ -64,7 +64,7 @@ def check_safe(name: str, server: Server) -> None:
     """Check that a server is no older than the fixes of what is known of its handling of media.
 
     Raises:
-        VideoLLMError: it is.
+        LastingError: it is.
     """
     told = re.match(r"(\d+)\.(\d+)\.(\d+)", server.version)  # a build between releases may have no such number
     if not told:
@@ -73,9 +73,12 @@ def check_safe(name: str, server: Server) -> None:
     missing = [cve for fixed, cve in fixes if tuple(map(int, told.groups())) < fixed]
     if missing:
         newest = ".".join(map(str, max(fixed for fixed, _ in fixes)))
-        raise VideoLLMError(
+        remedy = f"Serve the model with {server.software} {newest} or newer."
+        raise LastingError(
             f"{name} is {server.software} {server.version}, without the fix of {', '.join(missing)}: "
-            f"no frame is sent to it. Serve the model with {server.software} {newest} or newer."
+            f"no frame is sent to it. {remedy}",
+            code="unsafe_server",
+            remedy=remedy,
         )
 
 
