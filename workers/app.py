@@ -4,13 +4,14 @@ A message is only a wake-up for a job whose record is in Neo4j, so the broker ma
 """
 
 from celery import Celery
-from celery.signals import worker_ready, worker_shutting_down
+from celery.signals import worker_process_init, worker_ready, worker_shutting_down
 from kombu import Exchange, Queue
 
 from workers.settings import settings
 
 QUEUES = ("cpu", "cpu.soon", "gpu.infer", "gpu.soon", "gpu.train")
 
+_held: list[object] = []  # open as long as this process lives
 app = Celery("stsg", broker=settings().redis_url or "redis://127.0.0.1:6379/0", include=["workers.tasks"])
 app.conf.update(
     task_queues=[Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
@@ -37,6 +38,13 @@ app.conf.update(
         "interval_max": 0.5,
     },
 )
+
+
+@worker_process_init.connect
+def _be_known(**_: object) -> None:
+    from workers import leftovers
+
+    _held.append(leftovers.hold(settings().home))  # a spawned process gets no open file of its parent
 
 
 @worker_ready.connect

@@ -12,13 +12,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
-from workers import processes
+from workers import leftovers, processes
 
 START_TIMEOUT = 180.0  # seconds; a first start may fetch 200 MB
 GRACE = 15.0  # seconds for children to end by themselves
@@ -47,10 +47,9 @@ def start(home: Path, env: Mapping[str, str] | None = None) -> Stack:
     """
     home = home.absolute()
     (home / "logs").mkdir(parents=True, exist_ok=True)
-    if is_running(home):
-        return _await_ready(home, None)
-    for name in ("stack.json", "failed"):
-        (home / name).unlink(missing_ok=True)
+    if is_running(home) and (joined := _await_ready(home, None)):
+        return joined
+    (home / "failed").unlink(missing_ok=True)  # what else is there the supervisor needs, or removes
     command = [sys.executable, "-m", "workers.supervisor", str(home)]
     with (home / "logs" / "supervisor.log").open("ab") as log:
         supervisor = subprocess.Popen(
@@ -62,20 +61,25 @@ def start(home: Path, env: Mapping[str, str] | None = None) -> Stack:
             env={**os.environ, **(env or {}), "STSG_HOME": str(home)},
         )
     try:
-        return _await_ready(home, supervisor)
+        return _await_ready(home, supervisor) or start(home, env)
     except KeyboardInterrupt:
         stop(home)
         raise
 
 
-def _await_ready(home: Path, supervisor: subprocess.Popen[bytes] | None) -> Stack:
-    """The stack once all of it answers; `supervisor` is the process that was started for it, None where one ran."""
+def _await_ready(home: Path, supervisor: subprocess.Popen[bytes] | None) -> Stack | None:
+    """The stack once all of it answers; None where the one that ran was stopped meanwhile.
+
+    `supervisor` is the process that was started for it, None where one ran.
+    """
     deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline:
         ended = supervisor is not None and supervisor.poll() is not None
         if (home / "failed").exists():
             stop(home)
             raise StackError((home / "failed").read_text())
+        if supervisor is None and not is_running(home):
+            return None
         if ended and not is_running(home):
             raise did_not_start(home, "supervisor")
         stack = running(home)
@@ -104,58 +108,44 @@ def _answers(stack: Stack) -> bool:
 
 def running(home: Path) -> Stack | None:
     """The stack of a folder, None where none runs."""
-    with suppress(OSError, ValueError, KeyError):
+    with suppress(OSError, ValueError, KeyError, TypeError):
         told = json.loads((home / "stack.json").read_text())
-        if is_running(home):
+        if leftovers.holds(int(told["pids"]["supervisor"]), home / "lock"):  # not one that was killed, before this one
             return Stack(told["uris"], told["pids"], told["settings"], told.get("deaths", {}))
     return None
 
 
 def is_running(home: Path) -> bool:
     """Whether a supervisor holds the folder's lock."""
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / "lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)  # two may look at once
-        except BlockingIOError:
-            return True
-    return False
+    return leftovers.is_held(home / "lock")
+
+
+def is_orphaned(home: Path) -> bool:
+    """Whether the children of a supervisor that was killed go on without one."""
+    return not is_running(home) and leftovers.are_left(home)
 
 
 def stop(home: Path) -> bool:
-    """Stop the stack of a folder, and whatever a supervisor that was killed left behind; whether one ran."""
+    """Stop the stack of a folder, and whatever a supervisor that was killed left behind; whether anything ran."""
     home = home.absolute()
-    supervisor, children = _pids(home)
-    if was := is_running(home):
-        _signal(supervisor, signal.SIGTERM, home)
-    deadline = time.monotonic() + 2 * GRACE + 10
-    while is_running(home) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    for pid in {supervisor, *children}:
-        _signal(pid, signal.SIGKILL, home)
-    for pid in set(_pids(home)[1]) - set(children):  # one that was killed may have started others meanwhile
-        _signal(pid, signal.SIGKILL, home)
-    processes.stop_all(home / "tuning", GRACE)
-    (home / "stack.json").unlink(missing_ok=True)
-    return was
-
-
-def _pids(home: Path) -> tuple[int, list[int]]:
-    """The process ids of the supervisor, which it notes in its lock before all else, and of its children; 0 for none."""
-    supervisor, children = 0, []
-    with suppress(OSError, ValueError):
-        supervisor = int((home / "lock").read_text())
-    with suppress(OSError, ValueError, KeyError):
-        children = [int(pid) for pid in json.loads((home / "stack.json").read_text())["pids"].values()]
-    return supervisor, children
-
-
-def _signal(pid: int, what: signal.Signals, home: Path) -> None:
-    """Signal a process group of ours; a process id that is someone else's by now is left alone."""
-    with suppress(OSError):
-        environment = Path(f"/proc/{pid}/environ").read_bytes()
-        if f"STSG_HOME={home}".encode() in environment.split(b"\0"):
-            os.killpg(os.getpgid(pid), what)
+    lock = home / "lock"
+    if ran := is_running(home):
+        for pid in leftovers.holders(lock):
+            leftovers.send(pid, signal.SIGTERM, lock)
+        deadline = time.monotonic() + 2 * GRACE + 10
+        while is_running(home) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        for pid in leftovers.holders(lock) if is_running(home) else ():
+            leftovers.send(pid, signal.SIGKILL, lock)
+    if not home.exists():
+        return False
+    with leftovers.lock(lock, fcntl.LOCK_EX, tries=40) or nullcontext() as ours:
+        if ours is None:  # another starts it just now
+            return ran
+        ran = leftovers.end(home, GRACE) or ran
+        processes.stop_all(home / "tuning", GRACE)
+        (home / "stack.json").unlink(missing_ok=True)
+    return ran
 
 
 def did_not_start(home: Path, name: str) -> StackError:

@@ -14,11 +14,12 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 from urllib.parse import urlsplit
 
 from graphdb.local import LocalNeo4j, free_port
-from workers import local, processes
+from model import durable
+from workers import leftovers, local, processes
 from workers.local_stack import GRACE, START_TIMEOUT, StackError, did_not_start, tail
 from workers.settings import Settings
 
@@ -32,8 +33,9 @@ _TAKEN = ("already in use", "Address in use", "BindException")  # as Neo4j and t
 class Supervisor:
     """Starts the children of one folder's stack and starts again the ones that die."""
 
-    def __init__(self, given: Settings) -> None:
+    def __init__(self, given: Settings, tie: TextIO | None = None) -> None:
         self.home = given.home.absolute()
+        self.tie = tie or leftovers.new_tie(self.home, GRACE)
         self.given = given
         self.listener = _listen(given.api_port)
         self.children: dict[str, subprocess.Popen[bytes]] = {}
@@ -41,6 +43,7 @@ class Supervisor:
         self.gpus: dict[str, str] = {}  # which one a child gets, where there are several
         self.deaths: dict[str, list[float]] = {}
         self.ending = False
+        self.unwritten = ""  # why the last note of what runs could not be written
         self.joined: dict[str, Any] = {}
         self.uris: dict[str, str] = {}
         self.neo4j: LocalNeo4j | None = None
@@ -101,6 +104,8 @@ class Supervisor:
         self._start()
         while not self.ending:
             self._revive()
+            if self.unwritten:
+                self._write()
             time.sleep(0.2)
         self._stop_children()
 
@@ -171,7 +176,7 @@ class Supervisor:
         env = {**os.environ, **{f"STSG_{k.upper()}": str(v) for k, v in public.items()}}
         if name in self.gpus:
             env["CUDA_VISIBLE_DEVICES"] = self.gpus[name]
-        with (self.home / "logs" / f"{name}.log").open("ab") as log:
+        with self._log(name) as log:
             self.children[name] = subprocess.Popen(
                 self.commands[name],
                 stdout=log,
@@ -179,9 +184,16 @@ class Supervisor:
                 stdin=subprocess.DEVNULL,
                 env=env,
                 start_new_session=True,
-                pass_fds=(self.listener.fileno(),) if name == "api" else (),
+                pass_fds=(self.tie.fileno(), *((self.listener.fileno(),) if name == "api" else ())),
             )
         self._write()  # at once, so that none is left behind if this process is killed
+
+    def _log(self, name: str) -> BinaryIO:
+        """Where a child prints; nowhere, where the disk has no room for a new file."""
+        try:
+            return (self.home / "logs" / f"{name}.log").open("ab")
+        except OSError:
+            return Path(os.devnull).open("ab")
 
     def _revive(self) -> None:
         """Start dead children again; one that keeps dying is waited with, ever longer."""
@@ -203,8 +215,8 @@ class Supervisor:
         """All anew, as all are told the ports; what does not come up is tried again in the next turns."""
         self._stop_children()
         if not self.ending:
-            self._plan()
-            with suppress(StackError):
+            with suppress(StackError, OSError):
+                self._plan()
                 self._start()
 
     def _lost_its_port(self, name: str) -> bool:
@@ -212,13 +224,16 @@ class Supervisor:
         return any(words in tail(self.home / "logs" / f"{name}.log") for words in _TAKEN)
 
     def _write(self) -> None:
+        """Note what runs where; without room for it the next turn tries again, and the children go on."""
         pids = {"supervisor": os.getpid()} | {name: child.pid for name, child in self.children.items()}
-        part = self.home / "stack.part"
-        part.touch(mode=0o600)
         deaths = {name: len(times) for name, times in self.deaths.items()}
         told = {"uris": self.uris, "pids": pids, "settings": self.joined, "deaths": deaths}
-        part.write_text(json.dumps(told, indent=2))
-        part.replace(self.home / "stack.json")
+        try:
+            durable.write_text(self.home / "stack.json", json.dumps(told, indent=2), 0o600)
+        except OSError as e:
+            self.unwritten = f"{e}"
+        else:
+            self.unwritten = ""
 
     def _end(self, *_: object) -> None:
         self.ending = True
@@ -284,17 +299,13 @@ def _kill_group(pid: int) -> None:
 
 
 def _hold_lock(home: Path) -> TextIO:
-    lock = (home / "lock").open("a")
-    for _ in range(_TRIES * 10):
-        with suppress(BlockingIOError):  # somebody may just be looking whether a stack runs
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        time.sleep(0.05)
-    else:
+    lock = leftovers.lock(home / "lock", fcntl.LOCK_EX, _TRIES * 10)
+    if lock is None:
         raise SystemExit("Another stack runs for this folder.")
-    lock.truncate(0)
-    lock.write(str(os.getpid()))
-    lock.flush()
+    with suppress(OSError):  # for a reader's eyes; who holds the lock is known without
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
     return lock
 
 
@@ -304,12 +315,14 @@ def main(home: Path) -> None:
     os.set_inheritable(lock.fileno(), False)
     supervisor: Supervisor | None = None
     try:
-        supervisor = Supervisor(Settings())
+        tie = leftovers.new_tie(home, GRACE)
+        supervisor = Supervisor(Settings(), tie)
         supervisor.run()
     except Exception as e:  # noqa: BLE001 # the starter shows it to the user
         if supervisor:
             supervisor._stop_children()
-        (home / "failed").write_text(f"{e}")
+        with suppress(OSError):
+            (home / "failed").write_text(f"{e}")
     finally:
         (home / "stack.json").unlink(missing_ok=True)
 

@@ -31,6 +31,7 @@ app = typer.Typer(
 )
 app.command()(stack.up)
 app.command()(stack.down)
+app.command()(stack.status)
 app.command()(stack.doctor)
 app.command()(videos.ingest)
 app.command()(videos.runs)

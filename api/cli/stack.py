@@ -30,6 +30,32 @@ def down(as_json: show.AsJson = False) -> None:
         show.out.print("stopped" if ran else "nothing was running")
 
 
+def status(as_json: show.AsJson = False) -> None:
+    """Show what runs for this folder; exit code 1 where no stack does."""
+    home = local.home().absolute()
+    stack = local_stack.running(home)
+    if as_json:
+        show.as_json(
+            {
+                "running": stack is not None,
+                "orphaned": local_stack.is_orphaned(home),
+                "uris": stack.uris if stack else {},
+            }
+        )
+    elif stack:
+        local.describe(stack.uris)
+    else:
+        show.out.print(_why_not_running(home))
+    if not stack:
+        raise typer.Exit(1)
+
+
+def _why_not_running(home: Path) -> str:
+    if local_stack.is_orphaned(home):
+        return "the supervisor was killed, its children go on; 'stsg up' starts them anew, 'stsg down' ends them"
+    return "starting or ending" if local_stack.is_running(home) else "not running; start it with 'stsg up'"
+
+
 def doctor(
     as_json: show.AsJson = False, strict: Annotated[bool, typer.Option(help="Exit code 1 on any finding.")] = True
 ) -> None:
@@ -57,7 +83,8 @@ def _checks() -> list[tuple[str, bool, str]]:
         local_folder = kind == "hf" and (rest.startswith((".", "/")) or "/" not in rest)
         there = not local_folder or (Path(rest) / "config.json").is_file()
         found.append((f"model {name}", there, spec if there else f"{spec}: no config.json there"))
-    stack = local_stack.running(local.home().absolute())
-    detail = ", ".join(f"{k} {v}" for k, v in stack.uris.items()) if stack else "not running; start it with 'stsg up'"
+    home = local.home().absolute()
+    stack = local_stack.running(home)
+    detail = ", ".join(f"{k} {v}" for k, v in stack.uris.items()) if stack else _why_not_running(home)
     found.append(("stack", stack is not None, detail))
     return found

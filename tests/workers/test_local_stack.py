@@ -1,8 +1,10 @@
 """The local stack as a whole: beside others, with services of one's own, and where a part of it can't start."""
 
+import json
 import os
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,14 +16,14 @@ import pytest
 
 from api.client import Client
 from graphdb.local import LocalNeo4j
-from workers import local_stack
+from workers import leftovers, local_stack
 from workers.local_stack import StackError
 
 USUAL = (8000, 7687, 7474, 6379)
 
 
 def left_of(home: Path) -> list[str]:
-    """What still runs for a state folder; the supervisor itself may take a moment to be gone."""
+    """What still runs for a state folder, or holds its files; the supervisor itself may take a moment to be gone."""
     deadline = time.monotonic() + 5
     while (found := _processes_of(home)) and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -29,7 +31,7 @@ def left_of(home: Path) -> list[str]:
 
 
 def _processes_of(home: Path) -> list[str]:
-    found = []
+    found = [f"process {pid}" for name in ("lock", "tie") for pid in leftovers.holders(home / name)]
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             if f"STSG_HOME={home}".encode() in (process / "environ").read_bytes().split(b"\0"):
@@ -114,9 +116,38 @@ def test_a_stack_that_is_stopped_while_it_starts_is_gone(tmp_path: Path, neo4j: 
     assert left_of(tmp_path) == []
 
 
-def test_what_a_supervisor_that_was_killed_left_is_stopped(tmp_path: Path, neo4j: LocalNeo4j) -> None:
+@pytest.mark.timeout(600)
+def test_a_killed_supervisor_leaves_nothing_that_stops_the_next(tmp_path: Path, neo4j: LocalNeo4j) -> None:
+    """Its note is lost, too, and a process that only looks alike lives on; a second start meanwhile joins the first."""
+    home = tmp_path / "home"
     given = {"STSG_NEO4J_URI": neo4j.uri, "STSG_NEO4J_PASSWORD": neo4j.password}
-    started = local_stack.start(tmp_path, given)
-    os.kill(started.pids["supervisor"], signal.SIGKILL)
-    local_stack.stop(tmp_path)
-    assert left_of(tmp_path) == []
+    first = local_stack.start(home, given)
+    with subprocess.Popen(["sleep", "600"], env={"STSG_HOME": str(home)}, start_new_session=True) as bystander:
+        try:
+            _kill_supervisor(home)
+            assert local_stack.is_orphaned(home) and local_stack.running(home) is None
+            valkey = Path("/proc") / str(first.pids["valkey"])
+            assert valkey.exists()
+            claimed = {"supervisor": bystander.pid, "valkey": bystander.pid}
+            (home / "stack.json").write_text(json.dumps({"uris": {}, "settings": {}, "pids": claimed}))
+            with ThreadPoolExecutor(2) as pool:
+                second, same = pool.map(lambda _: local_stack.start(home, given), range(2))
+            assert second == same and not set(second.pids.values()) & set(first.pids.values())
+            assert not valkey.exists(), "two brokers never have the same files open"
+            (home / "stack.json").write_text('{"uris"')  # half a note
+            _kill_supervisor(home)
+            home = home.rename(tmp_path / "moved")
+            assert local_stack.is_orphaned(home)
+            assert local_stack.stop(home) and not local_stack.stop(home)
+            assert not local_stack.is_orphaned(home) and left_of(home) == []
+            assert bystander.poll() is None
+        finally:
+            bystander.kill()
+            local_stack.stop(home)
+
+
+def _kill_supervisor(home: Path) -> None:
+    supervisor = int((home / "lock").read_text())
+    os.kill(supervisor, signal.SIGKILL)
+    while local_stack.is_running(home):
+        time.sleep(0.01)
