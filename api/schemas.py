@@ -163,6 +163,11 @@ class Video(BaseModel):
     height: int
     frames: int
     codec: str
+    rotation: int | None = Field(None, description="Degrees clockwise that turn the stored picture upright.")
+    pixel_aspect: float | None = Field(None, description="Width of a stored pixel by its height.")
+    interlaced: bool | None = None
+    transfer: Literal["sdr", "pq", "hlg"] | None = Field(None, description="How light is coded; pq and hlg are HDR.")
+    bit_depth: int | None = Field(None, description="Bits of a sample.")
     created_at: datetime
     run: Run | None = None
 

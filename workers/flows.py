@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +47,7 @@ def add_video(service: Service, id: str, file: Path, info: VideoInfo, *, name: s
     size = file.stat().st_size
     service.storage.take(video_file(id), file)
     told = {"id": id, "name": name, "sha256": sha256, "size": size, "created_at": time.time()}
-    about = {"duration": info.duration, "fps": info.fps, "width": info.width, "height": info.height}
-    return videos.save_video(
-        service.driver, id, told | about | {"frames": info.frames, "codec": info.codec, "format": info.format}
-    )
+    return videos.save_video(service.driver, id, told | asdict(info))
 
 
 def delete_video(service: Service, id: str) -> bool:

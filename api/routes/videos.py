@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import ValidationError
@@ -16,7 +17,8 @@ from api.paging import After, Limit, Page, page
 from api.schemas import Keyframe, RunRequest, Video
 from api.uploads import Received, form, receive_file
 from graphdb import graphs, jobs, videos
-from model.media import MediaError, probe
+from model.media import MediaError, VideoInfo
+from model.probe import probe_apart
 from model.stsg import video_id as id_of
 from workers import flows
 from workers.runtime import Service
@@ -27,6 +29,7 @@ router = APIRouter(prefix="/v1/videos", tags=["videos"])
 _FIELDS = {"process": {"type": "boolean"}, "model": {"type": "string"}, "seed": {"type": "integer"}}
 _BODY = form(_FIELDS, {"video/*": {"schema": {"type": "string", "format": "binary"}}})
 _STATUS = {"empty_file": 400, "not_a_video": 400, "forbidden_format": 415, "no_video_stream": 415}
+_PROBES = CapacityLimiter(2)  # at once; who waits for it holds no thread of those that serve other requests
 
 
 @router.post("", status_code=201, openapi_extra=_BODY, responses=problem_responses(400, 408, 411, 413, 415, 422))
@@ -37,10 +40,15 @@ async def add_video(service: ServiceDep, request: Request, response: Response) -
         await run_in_threadpool(_checked, service, dict(request.query_params))  # before all of a file has come
         received = await receive_file(request, upload, service.settings.max_upload_bytes)
         wanted = await run_in_threadpool(_checked, service, {**dict(request.query_params), **received.fields})
-        video, created = await run_in_threadpool(_store, service, upload, received)
+        known = await run_in_threadpool(_known, service, received)
+        if known is None:
+            info = await to_thread.run_sync(_probed, service, upload, limiter=_PROBES)
+            video = await run_in_threadpool(_store, service, upload, received, info)
+        else:
+            video = known
         request.app.state.metrics.received.inc(received.size)
     response.headers["Location"] = f"/v1/videos/{video.id}"
-    response.status_code = 201 if created else 200
+    response.status_code = 201 if known is None else 200
     if wanted is not None:
         run, _ = await run_in_threadpool(views.start_run, service, video.id, wanted)
         response.status_code = 202
@@ -74,18 +82,24 @@ def _wanted(fields: dict[str, str]) -> RunRequest | None:
         raise invalid(str(first["loc"][0]), first["msg"], "Correct the named field.") from e
 
 
-def _store(service: Service, file: Path, received: Received) -> tuple[Video, bool]:
-    """The stored video, and whether it is new."""
+def _known(service: Service, received: Received) -> Video | None:
+    """The video of this content that is stored already."""
     id = id_of(received.sha256)
     known = videos.get_video(service.driver, id)
-    if known and service.storage.exists(video_file(id)):
-        return views.video_of(known), False
+    return views.video_of(known) if known and service.storage.exists(video_file(id)) else None
+
+
+def _probed(service: Service, file: Path) -> VideoInfo:
     try:
-        info = probe(file, service.settings.limits)
+        return probe_apart(file, service.settings.limits)
     except MediaError as e:
         raise Problem(_STATUS.get(e.code, 422), e.code, e.detail, e.remedy) from e
+
+
+def _store(service: Service, file: Path, received: Received, info: VideoInfo) -> Video:
+    id = id_of(received.sha256)
     name = received.name or f"{id}.mp4"
-    return views.video_of(flows.add_video(service, id, file, info, name=name, sha256=received.sha256)), not known
+    return views.video_of(flows.add_video(service, id, file, info, name=name, sha256=received.sha256))
 
 
 @router.get("", responses=problem_responses(422))

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from PIL import Image as Pillow
+from PIL import ImageOps
 from torch import Tensor
 
 from model.stsg import Keyframe
@@ -71,6 +72,12 @@ def _counted_on(parts: Sequence[Tensor], patches: Sequence[int]) -> list[Tensor]
         moved.append(torch.where(part < 0, part, part + before))
         before += count
     return moved
+
+
+def _of_one_size(pictures: list[Pillow.Image]) -> list[Pillow.Image]:
+    """Pictures with the size of the first, as a video has them; another shape gets black bars."""
+    size = pictures[0].size
+    return [p if p.size == size else ImageOps.pad(p, size) for p in pictures]
 
 
 def _metadata(times: Sequence[float], count: int, fps: float) -> dict[str, Any]:
@@ -163,7 +170,7 @@ class Prompter:
     def _process(self, text: str, frames: Sequence[Keyframe]) -> dict[str, Tensor]:
         given: dict[str, Any] = {"text": [text], "return_tensors": "pt", "add_special_tokens": self._adds_special(text)}
         if self._as_video(frames):
-            pictures = self._pictures(frames)
+            pictures = _of_one_size(self._pictures(frames))
             pictures += pictures[-1:] * (len(pictures) % 2)  # models that see frames in pairs want an even number
             given["videos"] = [pictures]
             given["video_metadata"] = [_metadata([f.t for f in frames], len(pictures), self._ways.fps)]

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scenedetect import AdaptiveDetector, FrameTimecode
 
-from model.media import Frame, MediaLimits, frames
+from model.media import Frame, MediaLimits, Tally, frames
 from model.stsg import Clip, Image, Keyframe, keyframe_id
 
 _NOMINAL_FPS = 25.0  # frames are numbered for the detector; their true times are kept beside
@@ -54,6 +54,10 @@ class _Open:
     candidates: list[_Candidate] = field(default_factory=list)
 
     def consider(self, frame: Frame) -> None:
+        if frame.damaged and self.candidates:
+            return
+        if self.candidates and self.candidates[0].frame.damaged:
+            self.candidates.clear()  # it was kept for want of a better one
         if self.candidates and frame.t - self.candidates[-1].frame.t < self.stride - 1e-6:
             return
         self.candidates.append(_Candidate(frame, _feature(frame.image), _sharpness(frame.image)))
@@ -68,13 +72,14 @@ def split(
     options: SplittingOptions,
     seed: int,
     limits: MediaLimits = MediaLimits(),  # noqa: B008
+    tally: Tally | None = None,
 ) -> list[Clip]:
-    """The clips of a video with their keyframes; a video without cuts is one clip.
+    """The clips of a video with their keyframes; a video without cuts is one clip. `tally` holds how many frames it had.
 
     Raises:
         MediaError: the file is no video, damaged, or over the limits.
     """
-    pictures = frames(path, limits, max_side=options.max_side)
+    pictures = frames(path, limits, max_side=options.max_side, tally=tally)
     clips = []
     for index, (opened, frame_end, t_end) in enumerate(_opened_clips(pictures, options)):
         chosen = _keyframes(opened, t_end, options, _seed(seed, index))
@@ -132,6 +137,7 @@ class _Cuts:
         self._min_clip = options.min_clip
         self._last: float | None = None
         self._times: dict[int, float] = {}
+        self._size: tuple[int, int] | None = None  # the detector compares pictures of one size
 
     def after(self, frame: Frame) -> int | None:
         """The number of the frame at which a clip begins, where one is found with this frame; some frames late."""
@@ -139,7 +145,8 @@ class _Cuts:
             return None
         self._times[frame.index] = frame.t
         self._last = frame.t if self._last is None else self._last
-        small = _small(frame.image)
+        self._size = self._size or _small_size(frame.image)
+        small = _small(frame.image, self._size)
         found = self._detector.process_frame(FrameTimecode(frame.index, _NOMINAL_FPS), small)
         cut = next((c.frame_num for c in found), None)
         if cut is None or self._times[cut] - self._last < self._min_clip:
@@ -153,9 +160,12 @@ class _Cuts:
         self._last = t
 
 
-def _small(image: Image) -> Image:
-    height = max(2, round(image.shape[0] * _DETECTOR_WIDTH / image.shape[1]))
-    small = cv2.resize(image, (_DETECTOR_WIDTH, height), interpolation=cv2.INTER_AREA)
+def _small_size(image: Image) -> tuple[int, int]:
+    return _DETECTOR_WIDTH, max(2, min(4 * _DETECTOR_WIDTH, round(image.shape[0] * _DETECTOR_WIDTH / image.shape[1])))
+
+
+def _small(image: Image, size: tuple[int, int]) -> Image:
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     return np.ascontiguousarray(small[:, :, ::-1])
 
 

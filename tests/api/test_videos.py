@@ -1,7 +1,9 @@
 """Videos over real HTTP: taken in once, refused with a reason, given back whole or in part."""
 
 import hashlib
+import os
 import socket
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.api import media
+from tests.api import media, odd_media
 from tests.api.conftest import Server
 from tests.api.test_problems import problem
 
@@ -200,3 +202,32 @@ def test_a_name_is_never_a_path(api: httpx.Client, tmp_path: Path) -> None:
     path = media.video(tmp_path / "n.mp4", frames=27)
     reply = api.post("/v1/videos", files={"file": ("../../etc/passwd\x00.mp4", path.read_bytes(), "video/mp4")})
     assert reply.status_code == 201 and "/" not in reply.json()["name"]
+
+
+def test_huge_pictures_at_once_cost_the_service_no_memory(api: httpx.Client, tmp_path: Path) -> None:
+    """Six pictures of 14000 x 14000 (187 MiB each, if decoded), of which each file's header says that it is small."""
+    paths = [odd_media.huge_picture(tmp_path / "0.avi", 14000, declared=64)]
+    for number in range(1, 6):
+        paths.append(tmp_path / f"{number}.avi")
+        paths[-1].write_bytes(paths[0].read_bytes() + bytes([number]))
+    before, peak, done = _resident(), 0, threading.Event()
+
+    def watch() -> None:
+        nonlocal peak
+        while not done.wait(0.01):
+            peak = max(peak, _resident())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    with ThreadPoolExecutor(6) as pool:
+        replies = list(pool.map(lambda path: _post(api, path), paths))
+    done.set()
+    watcher.join()
+    for reply in replies:
+        problem(reply, 422, "too_large_frame")
+    assert peak - before < 150 * 2**20
+
+
+def _resident() -> int:
+    """Bytes of memory that this process holds, in which the API runs."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
