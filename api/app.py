@@ -2,7 +2,9 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TextIO, cast
 
+import structlog
 from fastapi import Depends, FastAPI
 from fastapi.concurrency import run_in_threadpool
 from starlette.types import Scope
@@ -12,6 +14,7 @@ from api.auth import Gate, check_binding, require_token
 from api.body import BodyGuard
 from api.metrics import MeasureRequests, Metrics
 from api.routes import evaluations, evidence, files, fine_tuning, graphs, health, models, neo4j, qra, runs, videos
+from workers.logs import Forgiving
 from workers.runtime import open_service
 from workers.settings import Settings
 from workers.settings import settings as own_settings
@@ -27,6 +30,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         OpenToTheWorldError: it would listen beyond this machine without a token.
     """
     given = settings or own_settings()
+    structlog.configure(logger_factory=structlog.WriteLoggerFactory(cast("TextIO", Forgiving(1))))
     check_binding(given.api_host, given.api_tokens)
 
     @asynccontextmanager

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse
 
 from graphdb.connection import UNAVAILABLE, CursorGone
 from graphdb.jobs import BeingDeleted
+from model import durable
 
 MEDIA_TYPE = "application/problem+json"
 log = structlog.get_logger()
@@ -121,6 +122,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unforeseen)
     app.add_exception_handler(BeingDeleted, _being_deleted)
     app.add_exception_handler(CursorGone, _cursor_gone)
+    app.add_exception_handler(OSError, _of_the_disk)
     for kind in UNAVAILABLE:
         app.add_exception_handler(kind, _unavailable)
 
@@ -157,6 +159,18 @@ async def _unavailable(request: Request, exc: Exception) -> JSONResponse:
     remedy = "Try again in a while; GET /readyz says what is away."
     problem = Problem(503, "database_unavailable", "Neo4j does not answer.", remedy, headers={"Retry-After": "5"})
     return problem.response(request.url.path)
+
+
+async def _of_the_disk(request: Request, exc: Exception) -> JSONResponse:
+    assert isinstance(exc, OSError)
+    if exc.errno not in durable.FULL:
+        return await _unforeseen(request, exc)
+    log.warning("the disk is full", path=request.url.path, error=str(exc))
+    detail, remedy = (
+        "The service's disk has no room for this.",
+        "Make room there, or delete what is not needed; then send it again.",
+    )
+    return Problem(507, "storage_full", detail, remedy, headers={"Retry-After": "30"}).response(request.url.path)
 
 
 async def _unforeseen(request: Request, exc: Exception) -> JSONResponse:

@@ -7,13 +7,21 @@ from weakref import WeakKeyDictionary
 
 from neo4j import Driver as Driver
 from neo4j import GraphDatabase, ManagedTransaction
-from neo4j.exceptions import ClientError, IncompleteCommit, ServiceUnavailable, SessionExpired, TransientError
+from neo4j.exceptions import (
+    ClientError,
+    DatabaseError,
+    IncompleteCommit,
+    ServiceUnavailable,
+    SessionExpired,
+    TransientError,
+)
 
 T = TypeVar("T")
 BATCH = 1000  # rows of one UNWIND
 UNAVAILABLE = (IncompleteCommit, ServiceUnavailable, SessionExpired)  # the database is away, and may come back
 PATIENCE = 120.0  # seconds for which work waits; a killed Neo4j takes about twenty to come back
 _LOCKED = "Neo.ClientError.Security.AuthenticationRateLimit"  # for five seconds, after three wrong passwords of anyone
+_BROKEN = ("needs to be restarted", "TransactionCommitFailed", "No space left on device")
 _NO_MEMORY = "Neo.TransientError.General.MemoryPoolOutOfMemoryError"
 _patience: WeakKeyDictionary[Driver, float] = WeakKeyDictionary()
 
@@ -46,12 +54,24 @@ def connect(uri: str, user: str, password: str, *, patience: float = PATIENCE) -
     return driver
 
 
+def is_broken(error: Exception) -> bool:
+    """Whether the database refuses all work until it is started again, as after a commit on a full disk."""
+    text = str(error)
+    return isinstance(error, DatabaseError) and any(words in text for words in _BROKEN)
+
+
 def patiently(act: Callable[[], T], patience: float = PATIENCE) -> T:
     """What `act` returns, tried again while the database is away or lets nobody in, for so many seconds."""
     deadline = time.monotonic() + patience
     while True:
         try:
             return act()
+        except DatabaseError as e:
+            if not is_broken(e):
+                raise
+            if time.monotonic() > deadline:  # it comes back as one that was away does, once it is started again
+                raise ServiceUnavailable(str(e)) from e
+            time.sleep(0.5)
         except (*UNAVAILABLE, ClientError) as e:
             if time.monotonic() > deadline or (isinstance(e, ClientError) and e.code != _LOCKED):
                 raise

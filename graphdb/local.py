@@ -21,6 +21,7 @@ import psutil
 from neo4j import GraphDatabase
 from neo4j.exceptions import AuthError, DriverError, Neo4jError
 
+from graphdb.connection import is_broken
 from graphdb.jars import LOCK, cache_folder, fetch
 
 _FLAGS = (
@@ -189,6 +190,14 @@ class LocalNeo4j:
             return False
         self._secured.touch()
         return True
+
+    def is_broken(self) -> bool:
+        """Whether the server answers only that it has to be started again, as after a commit on a full disk."""
+        try:
+            self._ask((self.user, self.password), "RETURN 1")
+        except (DriverError, Neo4jError, OSError) as e:
+            return is_broken(e)
+        return False
 
     def _ask(self, auth: tuple[str, str], query: str, database: str = "neo4j", **parameters: str) -> None:
         with GraphDatabase.driver(self.uri, auth=auth, connection_timeout=5, max_transaction_retry_time=0) as driver:

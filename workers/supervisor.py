@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +26,7 @@ from workers.settings import Settings
 
 _TRIES = 3
 _REACHED = 10.0  # seconds
+_EXAMINED = 5.0  # seconds between two looks whether Neo4j works
 _API_END = ("--timeout-graceful-shutdown", "5")  # seconds for streams that would go on for ever
 _SERVICES = ("valkey", "neo4j")
 _TAKEN = ("already in use", "Address in use", "BindException")  # as Neo4j and the broker put it
@@ -102,6 +104,7 @@ class Supervisor:
         signal.signal(signal.SIGINT, self._end)
         self._check_given()
         self._start()
+        threading.Thread(target=self._examine, name="examine", daemon=True).start()
         while not self.ending:
             self._revive()
             if self.unwritten:
@@ -194,6 +197,18 @@ class Supervisor:
             return (self.home / "logs" / f"{name}.log").open("ab")
         except OSError:
             return Path(os.devnull).open("ab")
+
+    def _examine(self) -> None:
+        """End a Neo4j that refuses all work until it is started again, as after a full disk; it is then started again."""
+        while not self.ending:
+            time.sleep(_EXAMINED)
+            if self.neo4j and self.neo4j.is_broken():
+                child = self.children["neo4j"]
+                child.terminate()
+                try:
+                    child.wait(GRACE)
+                except subprocess.TimeoutExpired:
+                    child.kill()
 
     def _revive(self) -> None:
         """Start dead children again; one that keeps dying is waited with, ever longer."""

@@ -8,6 +8,7 @@ from rich.markup import escape
 
 from api.cli import show
 from api.client import Client, ServiceError
+from model import durable
 
 _BARS = 20  # runs that get a bar each; of more, one counts them
 
@@ -131,7 +132,7 @@ def write_lines(client: Client, path: str, target: Path) -> int:
         with part.open("wb") as out:
             for block in client.blocks(path):
                 out.write(block)
-        part.replace(target)
+        durable.settle(part, target)
     finally:
         part.unlink(missing_ok=True)
     return target.stat().st_size

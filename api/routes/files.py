@@ -23,7 +23,7 @@ router = APIRouter(prefix="/v1/files", tags=["files"])
 _BODY = form({"purpose": {"type": "string", "enum": ["fine-tune"]}}, required=("purpose",))
 
 
-@router.post("", openapi_extra=_BODY, responses=problem_responses(400, 408, 413, 415, 422))
+@router.post("", openapi_extra=_BODY, responses=problem_responses(400, 408, 413, 415, 422, 507))
 async def add_file(service: ServiceDep, request: Request) -> UploadedFile:
     """Take in rows to train on: JSONL, as a QRA data set is exported, `rationale` being optional.
 

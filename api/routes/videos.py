@@ -32,7 +32,7 @@ _STATUS = {"empty_file": 400, "not_a_video": 400, "forbidden_format": 415, "no_v
 _PROBES = CapacityLimiter(2)  # at once; who waits for it holds no thread of those that serve other requests
 
 
-@router.post("", status_code=201, openapi_extra=_BODY, responses=problem_responses(400, 408, 411, 413, 415, 422))
+@router.post("", status_code=201, openapi_extra=_BODY, responses=problem_responses(400, 408, 411, 413, 415, 422, 507))
 async def add_video(service: ServiceDep, request: Request, response: Response) -> Video:
     """Take a video in: 201, or 200 where it is known; with `process=true` its graph is made too, 202."""
     with service.scratch() as folder:

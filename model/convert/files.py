@@ -21,6 +21,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from model import durable
+
 _PICKLED = (".pth", ".pt", ".bin", ".ckpt")
 _WRAPPERS = ("model", "module", "state_dict")  # what trainers put the weights under
 _SETTINGS = (OrderedDict, "utils.easydict.EasyDict")  # of VideoChat2's trainer, which saves them with the weights
@@ -142,7 +144,7 @@ def write(
     processor.save_pretrained(part)
     if target.exists():
         target.rmdir()
-    part.rename(target)
+    durable.settle(part, target)
     left_over = (*others, *sorted(set(state) - set(wanted)))
     return Converted(type(network).__name__, sum(p.numel() for p in network.parameters()), tuple(read), left_over)
 

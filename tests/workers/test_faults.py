@@ -2,18 +2,21 @@
 
 import json
 import os
+import resource
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from api.client import Client
 from tests.stack import stack
 from trainer.world.files import Rendered, render_with_truth
-from workers import local_stack
+from workers import leftovers, local_stack
 
 POINTS = ("split", "split-commit", "induce:0", "commit:1", "bridge", "bridge-commit")
 
@@ -114,6 +117,69 @@ def test_a_worker_killed_while_it_makes_a_data_set(undisturbed: tuple[Client, Pa
     os.killpg(running.pids["worker"], signal.SIGKILL)
     assert client.get(path)["state"] == "running"
     assert export(path) == export(request("undisturbed"))
+
+
+@pytest.mark.timeout(600)
+def test_no_room_for_files_ends_nothing_and_work_goes_on_when_there_is_some(
+    video: Rendered, undisturbed: tuple[Client, Path, list[str]], tmp_path: Path
+) -> None:
+    """The system refuses every write beyond a small size to all processes of the stack, as a full disk does."""
+    client, home, expected = undisturbed
+    upload = tmp_path / "video"
+    upload.write_bytes(os.urandom(2**20))
+    before = local_stack.running(home)
+    assert before
+    until_ready(client)
+    known = client.get("/v1/videos")["data"][0]["id"]
+    with _no_room(home / "tie"):
+        for path in ("/v1/videos", "/v1/files"):
+            with upload.open("rb") as body:
+                reply = httpx.post(f"{before.uris['api']}{path}", content=body, headers={"Content-Type": "video/mp4"})
+            assert (reply.status_code, reply.json()["code"]) == (507, "storage_full"), reply.text
+            assert "room" in reply.json()["remedy"] and int(reply.headers["Retry-After"]) > 0
+        for seed in range(20, 60):  # each writes to the database, until that has no room
+            url = f"{before.uris['api']}/v1/videos/{known}/runs"
+            reply = httpx.post(url, json={"model": "perfect", "seed": seed}, timeout=60)
+            if reply.status_code != 202:
+                break
+        assert (reply.status_code, reply.json()["code"]) == (503, "database_unavailable"), reply.text
+        assert local_stack.is_running(home)
+    until_ready(client)
+    after = local_stack.running(home)
+    assert after and after.pids["supervisor"] == before.pids["supervisor"]
+    assert _times_apart(edgeless_ids(graph(client, finished(client, video, 41)))) == _times_apart(expected)
+    for run in client.get("/v1/runs", limit=100)["data"]:
+        assert client.until_final(f"/v1/runs/{run['id']}")["state"] == "succeeded"
+
+
+def until_ready(client: Client) -> None:
+    deadline = time.monotonic() + 200
+    while time.monotonic() < deadline:
+        with suppress(Exception):  # 503, or the API is started again
+            if client.get("/readyz")["status"] == "ok":
+                return
+        time.sleep(0.5)
+    raise AssertionError("the stack did not come back")
+
+
+@contextmanager
+def _no_room(tie: Path) -> Iterator[None]:
+    """Those that are started meanwhile inherit the limit from the supervisor."""
+    _limit(tie, 4096)
+    try:
+        yield
+    finally:
+        _limit(tie, resource.RLIM_INFINITY)
+        _limit(
+            tie, resource.RLIM_INFINITY
+        )  # one may have been started by the supervisor just before its own was lifted
+
+
+def _limit(tie: Path, size: int) -> None:
+    for pid in leftovers.holders(tie):
+        with suppress(ProcessLookupError):
+            hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)[1]
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, hard))
 
 
 def _times_apart(rows: list[str]) -> list[str]:

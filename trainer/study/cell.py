@@ -14,6 +14,7 @@ from typing import Any
 
 import cv2
 
+from model import durable
 from model.stsg import Keyframe
 from trainer.evaluation.benchmark import Benchmark, Item, chosen, shown
 from trainer.evaluation.catalogue import BENCHMARKS
@@ -103,7 +104,7 @@ def _write(file: Path, value: Any) -> None:
 def _write_bytes(file: Path, content: bytes) -> None:
     part = file.with_suffix(f".{os.getpid()}.part")  # another process may write the same
     part.write_bytes(content)
-    part.replace(file)
+    durable.settle(part, file)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from pydantic import TypeAdapter
 
+from model import durable
 from model.backends.trace import Traced
 from model.induction.pipeline import InductionOptions, induce
 from model.induction.splitting import split
@@ -206,9 +207,7 @@ def _show(clips: Sequence[Clip], folder: Path) -> None:
 
 
 def _write(file: Path, value: Any) -> None:
-    part = file.with_suffix(".part")
-    part.write_text(json.dumps(value))
-    part.replace(file)
+    durable.write_text(file, json.dumps(value))
 
 
 def picture_name(keyframe: str) -> str:

@@ -19,6 +19,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast, Qwen3VLForConditionalGeneration
 
+from model import durable
 from trainer.tiny.exam import Guesser, exam_rows, examine
 from trainer.tiny.lessons import View
 from trainer.tiny.network import (
@@ -235,7 +236,7 @@ class Training:
         state = {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
         part = self.folder / "state.part"
         torch.save(state | {"step": self.step, "seconds": self.seconds}, part)
-        part.replace(self.folder / "state.pt")
+        durable.settle(part, self.folder / "state.pt")
 
     def _log(self, told: Mapping[str, Any]) -> None:
         if self.rank == 0:

@@ -1,8 +1,6 @@
 """Checkpoints that are whole or not there: written aside, flushed, renamed; only one with a true `complete.json` counts."""
 
-import errno
 import json
-import os
 import re
 import shutil
 import time
@@ -10,12 +8,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from model import durable
 from trainer.tuning.journal import write_json
 from trainer.tuning.spec import TuningError
 
 STATE = "trainer"  # the folder of a checkpoint that only a training that goes on needs
 _DONE = "complete.json"
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what a system says when there is no room
 _KEPT_STATES = 2
 
 
@@ -54,11 +52,8 @@ def aside(target: Path) -> Path:
 def settle(part: Path, target: Path) -> None:
     """Give what was written aside its name, once all of it is on the disk."""
     _complete(part)
-    for path in [*part.rglob("*"), part]:
-        _flush(path)
     shutil.rmtree(target, ignore_errors=True)
-    part.rename(target)
-    _flush(target.parent)
+    durable.settle(part, target)
 
 
 def _complete(folder: Path) -> None:
@@ -113,17 +108,9 @@ def guarded(part: Path, write: Callable[[], None]) -> None:
         numbers = [getattr(e, "errno", None), getattr(e.__context__, "errno", None)]
         numbers += map(int, re.findall(r"os error (\d+)", told))
         remedy = "The checkpoint before it is whole; make room and start again."
-        if any(n in FULL for n in numbers) or free < 2**20:
+        if any(n in durable.FULL for n in numbers) or free < 2**20:
             detail = f"There is no room for a checkpoint: {free // 2**20} MiB are free. {e}."
             raise TuningError("disk_full", "checkpoints", detail, remedy) from e
         if isinstance(e, OSError | RuntimeError):
             raise TuningError("not_written", "checkpoints", f"A checkpoint can't be written: {e}.", remedy) from e
         raise
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -12,6 +12,8 @@ from typing import Any
 
 import psutil
 
+from model import durable
+
 BEAT = 2.0  # seconds
 
 
@@ -76,7 +78,5 @@ class Journal:
 
 
 def write_json(file: Path, row: Mapping[str, Any]) -> None:
-    """A file that readers find whole: written aside and renamed."""
-    part = file.with_name(f".{file.name}.part")
-    part.write_text(json.dumps(row) + "\n")
-    part.rename(file)
+    """A file that readers find whole, on the disk when this returns."""
+    durable.write_text(file, json.dumps(row) + "\n")

@@ -6,6 +6,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from model import durable
 from trainer.tuning import checkpoints
 from trainer.tuning.journal import Journal
 from trainer.tuning.spec import TuningError, TuningSpec
@@ -129,7 +130,7 @@ def _state(result: Path) -> str | None:
 
 def _unforeseen(e: Exception) -> dict[str, str]:
     traceback.print_exc()
-    if isinstance(e, OSError) and e.errno in checkpoints.FULL:
+    if isinstance(e, OSError) and e.errno in durable.FULL:
         remedy = "Make room and start again; it goes on from the last checkpoint."
         return {"code": "disk_full", "detail": f"There is no room to write: {e}.", "remedy": remedy}
     remedy = "See the process's log; started again it goes on from the last checkpoint."
