@@ -21,7 +21,7 @@ BATCH = 1000  # rows of one UNWIND
 UNAVAILABLE = (IncompleteCommit, ServiceUnavailable, SessionExpired)  # the database is away, and may come back
 PATIENCE = 120.0  # seconds for which work waits; a killed Neo4j takes about twenty to come back
 _LOCKED = "Neo.ClientError.Security.AuthenticationRateLimit"  # for five seconds, after three wrong passwords of anyone
-_BROKEN = ("needs to be restarted", "TransactionCommitFailed", "No space left on device")
+_BROKEN = "Neo.DatabaseError.Transaction."  # it could not write its log, and does nothing more
 _NO_MEMORY = "Neo.TransientError.General.MemoryPoolOutOfMemoryError"
 _patience: WeakKeyDictionary[Driver, float] = WeakKeyDictionary()
 
@@ -56,8 +56,7 @@ def connect(uri: str, user: str, password: str, *, patience: float = PATIENCE) -
 
 def is_broken(error: Exception) -> bool:
     """Whether the database refuses all work until it is started again, as after a commit on a full disk."""
-    text = str(error)
-    return isinstance(error, DatabaseError) and any(words in text for words in _BROKEN)
+    return isinstance(error, DatabaseError) and (error.code or "").startswith(_BROKEN)
 
 
 def patiently(act: Callable[[], T], patience: float = PATIENCE) -> T:

@@ -20,6 +20,7 @@ from graphdb.cypher import cypher
 State = Literal["queued", "running", "succeeded", "failed", "cancelled", "paused"]
 Label = Literal["Run", "QraDataset", "Evaluation", "Tuning", "DryRun"]
 FINAL: tuple[State, ...] = ("succeeded", "failed", "cancelled")
+_CLOCKS_APART = 600.0  # seconds; further ahead is only what was written before a clock was set back
 _JSON = ("params", "result", "error", "progress")  # stored as text: Neo4j has no nested values
 _AFRESH: dict[str, Any] = {
     "state": "queued",
@@ -118,12 +119,18 @@ def acquire(driver: Driver, id: str, owner: str, lease_seconds: float) -> tuple[
     """The lease of a job that is due or whose holder is gone; None where another has it, it waits, or it has ended."""
     now = time.time()
     told = {"id": id, "owner": owner, "now": now, "until": now + lease_seconds, "key": uuid.uuid4().hex}
+    told["ahead"] = _ahead(now, lease_seconds)
 
     def work(tx: ManagedTransaction) -> tuple[Lease, Job] | None:
         row = tx.run(cypher("job_acquire"), told).single()
         return (Lease(id, row["token"]), _unpacked(row["job"])) if row else None
 
     return write(driver, work)
+
+
+def _ahead(now: float, lease_seconds: float) -> float:
+    """The time beyond which no lease or wake-up can be of a clock that agrees with this one."""
+    return now + max(_CLOCKS_APART, 2 * lease_seconds)
 
 
 def heartbeat(driver: Driver, lease: Lease, lease_seconds: float) -> None:
@@ -234,10 +241,13 @@ def events_before(driver: Driver, id: str, *, before: int | None = None, limit: 
     return [row | {"data": json.loads(row["data"])} for row in rows]
 
 
-def due(driver: Driver, stages: Sequence[str], *, lost_after: float, limit: int = 1000) -> list[Job]:
+def due(
+    driver: Driver, stages: Sequence[str], *, lost_after: float, limit: int = 1000, lease_seconds: float = 0.0
+) -> list[Job]:
     """Jobs in one of `stages` that need a wake-up; one sent less than `lost_after` seconds ago is still counted on."""
     now = time.time()
-    rows = read(driver, cypher("job_due"), stages=list(stages), now=now, before=now - lost_after, limit=limit)
+    times = {"now": now, "before": now - lost_after, "ahead": _ahead(now, lease_seconds)}
+    rows = read(driver, cypher("job_due"), stages=list(stages), limit=limit, **times)
     return [_unpacked(row["job"]) for row in rows]
 
 

@@ -92,10 +92,10 @@ class TrainingProcess:
             return max(written, default=0.0) > time.time() - STOP_SECONDS
         return True
 
-    def silent_for(self) -> float:
-        """Seconds since it last gave a sign of life, counted from its start at most."""
+    def last_sign(self) -> float:
+        """When it gave its last sign of life, its start being the first, as the files have it; 0 for none."""
         times = [f.stat().st_mtime for n in ("heartbeat.json", "process.json") if (f := self.folder / n).exists()]
-        return time.time() - max(times) if times else 0.0
+        return max(times, default=0.0)
 
     def _signal(self, what: signal.Signals) -> None:
         if told := self._found():

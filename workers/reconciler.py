@@ -51,7 +51,8 @@ def sweep(opened: Service) -> int:
     A job whose worker died is woken at once, in a queue of few, and so is one for which no message was sent yet. A wake-up that
     was sent may be in a queue still, so it counts as lost only while the queue is empty.
     """
-    found = jobs.due(opened.driver, tuple(flows.TASKS), lost_after=min(_LOST_AFTER, opened.settings.lease_seconds))
+    lease = opened.settings.lease_seconds
+    found = jobs.due(opened.driver, tuple(flows.TASKS), lost_after=min(_LOST_AFTER, lease), lease_seconds=lease)
     waiting = {queue: opened.backlog(queue) for queue in {flows.queue_of(job) for job in found}}
     lost = [j for j in found if _unsent(j) or waiting[flows.queue_of(j)] == 0]
     for job in lost:

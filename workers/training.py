@@ -107,6 +107,7 @@ class Watch:
         self.record = Record(service, lease, job, self.folder)
         self.asked: State | None = None  # what the process was told to end as
         self.asked_at = 0.0
+        self._sign, self._sign_at = 0.0, time.monotonic()
 
     def run(self) -> None:
         """Until the training has ended for good.
@@ -155,9 +156,15 @@ class Watch:
             self.process.stop(wish)
         elif wish and time.monotonic() - self.asked_at > processes.STOP_SECONDS and not self.process.writes():
             self.process.kill()
-        elif self.process.alive() and self.process.silent_for() > self.service.settings.training_silence_seconds:
+        elif self.process.alive() and self._silent_for() > self.service.settings.training_silence_seconds:
             self.record.note("silent", "The process gave no sign of life and was ended.", level="warn")
             self.process.kill()
+
+    def _silent_for(self) -> float:
+        """Seconds since a new sign of life was seen, by a clock that nobody sets."""
+        if (sign := self.process.last_sign()) != self._sign:
+            self._sign, self._sign_at = sign, time.monotonic()
+        return time.monotonic() - self._sign_at
 
     def _wait(self) -> None:
         if self.lost.wait(TICK):

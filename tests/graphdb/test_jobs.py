@@ -62,7 +62,8 @@ def test_a_take_over_that_is_not_committed_yet_counts(
     assert old
     now = time.time()
     with ThreadPoolExecutor(1) as pool, driver.session() as session, session.begin_transaction() as tx:
-        tx.run(cypher("job_acquire"), id=run_id, owner="new", key="k", now=now, until=now + 60).consume()
+        times = {"now": now, "until": now + 60, "ahead": now + 600}
+        tx.run(cypher("job_acquire"), times, id=run_id, owner="new", key="k").consume()
         late = pool.submit(act, driver, old[0])
         time.sleep(0.5)  # long enough for the old holder to read what is about to change
         tx.commit()
@@ -98,6 +99,32 @@ def test_the_reconciler_sees_what_needs_a_wake_up(driver: Driver, run_id: str) -
     assert not jobs.due(driver, ["elsewhere"], lost_after=-1)
     assert jobs.acquire(driver, run_id, "w", -1)
     assert run_id in [j["id"] for j in jobs.due(driver, ["here"], lost_after=-1)]
+
+
+@pytest.mark.parametrize("jump", [-3600.0, 3600.0])
+def test_a_clock_that_is_set_by_an_hour_leaves_no_job_waiting_for_it(
+    driver: Driver, run_id: str, monkeypatch: pytest.MonkeyPatch, jump: float
+) -> None:
+    """Its holder has died, or its wake-up was lost; a job whose holder lives is given to nobody else for longer than a beat."""
+    clock = time.time
+    jobs.create(driver, "Run", run_id, stage="here")
+    jobs.dispatched(driver, run_id)
+    monkeypatch.setattr("graphdb.jobs.time.time", lambda: clock() + jump)
+    assert run_id in [j["id"] for j in jobs.due(driver, ["here"], lost_after=30, lease_seconds=15)]
+    monkeypatch.undo()
+    first = jobs.acquire(driver, run_id, "first", 15)
+    assert first
+    monkeypatch.setattr("graphdb.jobs.time.time", lambda: clock() + jump)
+    jobs.heartbeat(driver, first[0], 15)
+    assert jobs.acquire(driver, run_id, "second", 15) is None, "the first one lives, by the new clock"
+    monkeypatch.undo()
+    jobs.heartbeat(driver, first[0], 15)
+    monkeypatch.setattr("graphdb.jobs.time.time", lambda: clock() + jump)
+    assert run_id in [j["id"] for j in jobs.due(driver, ["here"], lost_after=30, lease_seconds=15)]
+    second = jobs.acquire(driver, run_id, "second", 15)
+    assert second and second[0].token > first[0].token
+    with pytest.raises(jobs.LeaseLost):
+        jobs.heartbeat(driver, first[0], 15)
 
 
 def test_events_are_numbered_and_read_from_any_point(driver: Driver, run_id: str) -> None:
