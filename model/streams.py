@@ -16,7 +16,7 @@ from av.stream import Discard, Disposition
 # Containers by their FFmpeg demuxers; none of them can name another file.
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,flv,ogg,asf"
 _OPTIONS = {"protocol_whitelist": "file", "format_whitelist": FORMATS, "enable_drefs": "0", "use_absolute_path": "0"}
-_OPTIONS |= {"max_streams": "64"}
+_OPTIONS |= {"max_streams": "256"}
 _NO_VIDEO = (
     Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image | Disposition.dependent
 )  # pictures beside a video, and layers that show nothing by themselves

@@ -18,6 +18,7 @@ from model.induction.pipeline import InductionOptions, bridge, induce_clip
 from model.induction.rejects import Rejects
 from model.induction.splitting import split
 from model.induction.together import together
+from model.media import Tally
 from model.stsg import Clip, Keyframe, SceneGraph
 from model.video_llm import Reply, Request, VideoLLM
 from workers.runtime import Service
@@ -37,8 +38,9 @@ def split_video(service: Service, lease: Lease, job: Job, lost: threading.Event)
     crash_point("split")
     run_id, video_id, params = job["id"], job["video_id"], job["params"]
     how = InductionOptions.from_dict(params["options"]).how_to_split()
+    tally = Tally()
     with service.storage.local(video_file(video_id)) as file:
-        clips = split(file, video_id, how, params["seed"], service.settings.limits)
+        clips = split(file, video_id, how, params["seed"], service.settings.limits, tally=tally)
     for clip in clips:
         for k in clip.keyframes:
             if lost.is_set():  # nothing is to be written beside what a deletion or another worker does
@@ -46,6 +48,8 @@ def split_video(service: Service, lease: Lease, job: Job, lost: threading.Event)
             service.storage.write_image(keyframe_file(run_id, k.id), k.image)
     crash_point("split-commit")
     graphs.save_clips(service.driver, run_id, video_id, clips, lease=lease)
+    if tally.decoded - tally.damaged < tally.expected:  # few enough for a run, and on record
+        jobs.log_event(service.driver, run_id, "damage", asdict(tally), key="damage")
     return clips
 
 

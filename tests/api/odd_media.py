@@ -117,6 +117,19 @@ def turn(path: Path, whole: Path, degrees: int) -> Path:
     return path
 
 
+def spoilt(path: Path, good: Path, last: int) -> Path:
+    """A file in which the second half of each of its `last` pictures is overwritten."""
+    with av.open(str(good)) as container:
+        pictures = [bytes(p) for p in container.demux(video=0) if p.size]
+    data = bytearray(good.read_bytes())
+    for picture in pictures[len(pictures) - last :]:
+        at = data.index(picture)
+        for i in range(at + len(picture) // 2, at + len(picture) - 1):
+            data[i] ^= 0x5A
+    path.write_bytes(data)
+    return path
+
+
 def huge_picture(path: Path, side: int, *, declared: int | None = None) -> Path:
     """An AVI file of one grey PNG of `side` x `side`; its header may declare another size."""
     head = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)

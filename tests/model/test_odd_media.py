@@ -4,7 +4,6 @@ import resource
 from collections.abc import Callable
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 
@@ -13,7 +12,7 @@ from model.media import Frame, MediaError, MediaLimits, Tally, frames, probe
 from model.probe import probe_apart
 from model.timeline import Timeline
 from tests.api import media, odd_media
-from tests.api.odd_media import Part, cover_first, join, two_tracks, write
+from tests.api.odd_media import Part, cover_first, join, spoilt, two_tracks, write
 
 TEN, TWENTY = Part(10), Part(20)
 
@@ -122,27 +121,14 @@ def test_what_a_video_is_made_for_is_declared(tmp_path: Path) -> None:
     assert probe(write(tmp_path / "t.mkv", TEN, pix_fmt="yuv420p10le")).bit_depth == 10
 
 
-def damaged(path: Path, share: float, kind: str) -> Path:
-    """Bits flipped inside the last `share` of the pictures of a good file of 100 of them."""
-    good = write(path.with_name(f"good.{kind}"), Part(100), crf="20", g="100")
-    with av.open(str(good)) as container:
-        spans = [(p.pos, bytes(p)) for p in container.demux(video=0) if p.size]
-    data = bytearray(good.read_bytes())
-    for _, picture in spans[round(100 * (1 - share)) :]:
-        at = data.index(picture)
-        for i in range(at + len(picture) // 2, at + len(picture) - 1):
-            data[i] ^= 0x5A
-    path.write_bytes(data)
-    return path
-
-
 @pytest.mark.parametrize("kind", ["mp4", "mkv"])
 def test_pictures_decoded_with_damage_count_as_lost(tmp_path: Path, kind: str) -> None:
+    good = write(tmp_path / f"good.{kind}", Part(100), crf="20", g="100")
     with pytest.raises(MediaError, match=r"100 frames expected, .* used") as error:
-        list(frames(damaged(tmp_path / f"bad.{kind}", 0.4, kind)))
+        list(frames(spoilt(tmp_path / f"bad.{kind}", good, 40)))
     assert error.value.code == "damaged"
     tally = Tally()
-    shown = list(frames(damaged(tmp_path / f"little.{kind}", 0.01, kind), tally=tally))
+    shown = list(frames(spoilt(tmp_path / f"little.{kind}", good, 1), tally=tally))
     assert tally.expected == 100 and tally.decoded - tally.damaged == 99
     assert [f.index for f in shown if f.damaged] == [99] * tally.damaged
 
