@@ -262,6 +262,17 @@ class QraDataset(Job):
     polish: dict[str, Any] = {}
 
 
+class Floor(BaseModel):
+    """What a guesser scores who sees which things a video holds, and how far the answers are above it."""
+
+    in_video: Annotated[float, Field(description="A guess among the things of the whole video.")]
+    in_clip: Annotated[float, Field(description="A guess among the things of the answer's clip.")]
+    skill: Annotated[float, Field(description="(accuracy - in_video) / (1 - in_video): 0 is guessing, 1 is all right.")]
+    skill_interval: tuple[float, float]
+    unforced: Annotated[int, Field(description="Questions whose clip leaves more than one answer.")]
+    unforced_correct: int
+
+
 class StepScore(BaseModel):
     """The accuracy on questions of so many steps, with 95 % intervals, beside what is right without seeing."""
 
@@ -273,6 +284,7 @@ class StepScore(BaseModel):
     blind: Annotated[float, Field(description="The same model without frames.")]
     guessed: Annotated[float, Field(description="A training split's majority answer to the same phrasing.")]
     asked_after: Annotated[int, Field(description="Rationales that ended in no answer, which was then asked for.")]
+    floor: Annotated[Floor | None, Field(description="Null for scores that were made before floors were kept.")] = None
 
 
 class Evaluation(Job):

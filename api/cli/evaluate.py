@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from trainer.world.files import Rendered
 
 app = typer.Typer(help="How good graphs and answers are.", no_args_is_help=True)
+_FLOOR = ("guess in video", "guess in clip", "unforced", "skill (95 %)")  # columns beside an accuracy
 
 
 @app.callback()
@@ -201,12 +202,23 @@ def print_report(report: dict[str, Any]) -> None:
             _span(s["interval"]),
             s["blind"],
             s["guessed"],
+            *_above_floor(s.get("floor")),
             s["asked_after"],
         )
         for model in report["models"]
         for steps, s in model["scores"].items()
     ]
-    columns = ("model", "steps", "questions", "accuracy", "95 %", "without frames", "by phrasing", "asked after")
+    columns = (
+        "model",
+        "steps",
+        "questions",
+        "accuracy",
+        "95 %",
+        "without frames",
+        "by phrasing",
+        *_FLOOR,
+        "asked after",
+    )
     show.table(f"{report['benchmark']}, {report['samples']} questions", columns, rows)
     if report["comparisons"]:
         paired = [
@@ -215,6 +227,15 @@ def print_report(report: dict[str, Any]) -> None:
         ]
         titles = ("model", "against", "steps", "gain of the second", "95 %", "p (McNemar)", "p (Holm)")
         show.table("paired, on the same questions", titles, paired)
+
+
+def _above_floor(floor: dict[str, Any] | None) -> tuple[Any, ...]:
+    """The cells of `_FLOOR`."""
+    if floor is None:
+        return ("",) * len(_FLOOR)
+    unforced = floor["unforced_correct"] / floor["unforced"] if floor["unforced"] else ""
+    skill = f"{floor['skill']:.3f} ({_span(floor['skill_interval'])})"
+    return floor["in_video"], floor["in_clip"], unforced, skill
 
 
 def _span(interval: list[float]) -> str:

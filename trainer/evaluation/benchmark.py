@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from model.stsg import Keyframe
+from trainer.evaluation.floor import Guess
 from trainer.evaluation.prior import Prior
 
 STRATA = ("1", "2", "3+")
@@ -14,7 +15,10 @@ Frames = Callable[[str], tuple[Keyframe, ...]]  # of a video, in time order, by 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Item:
-    """One question about a video; `frames` are there once they are needed, `options` where it is a choice."""
+    """One question about a video; `frames` are there once they are needed, `options` where it is a choice.
+
+    `guess` is how likely a guess is right, where the benchmark knows its videos' truth.
+    """
 
     id: str
     video_id: str
@@ -23,6 +27,7 @@ class Item:
     steps: int
     frames: tuple[Keyframe, ...] = ()
     options: tuple[str, ...] = ()
+    guess: Guess | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,15 @@ _TITLES = {"1": "1 step", "2": "2 steps", "3+": "3 or more", ALL: "all"}
 
 
 def svg(reports: Sequence[Report], title: str) -> str:
-    """One picture of several models; whiskers are 95 % intervals over videos, a line in a bar is the score without frames."""
+    """One picture of several models; whiskers are 95 % intervals over videos, a dashed line is the score without frames.
+
+    A red line is what a guess among the things of the video scores, where the benchmark knows it.
+    """
     groups = [part for part in (*STRATA, ALL) if any(part in r.scores for r in reports)]
     group = len(reports) * _BAR + _GAP
     width = max(_LEFT + len(groups) * group + 20, 420)
     legend = _TOP + _HEIGHT + 44
-    height = legend + (len(reports) + 2) * _LINE
+    height = legend + (len(reports) + 3) * _LINE
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
         ' font-family="system-ui, sans-serif" font-size="12" fill="#222">',
@@ -34,6 +37,9 @@ def svg(reports: Sequence[Report], title: str) -> str:
         for number, report in enumerate(reports):
             if part in report.scores:
                 parts += _bar(start + number * _BAR, report.scores[part], _COLOURS[number % len(_COLOURS)])
+        floors = [r.scores[part].floor for r in reports if part in r.scores]
+        if floors and (floor := floors[0]):
+            parts.append(_guess_line(start, start + len(reports) * _BAR, floor.in_video))
     return "\n".join([*parts, *_legend([r.name for r in reports], legend), "</svg>", ""])
 
 
@@ -58,6 +64,11 @@ def _bar(x: float, score: Score, colour: str) -> Iterator[str]:
     )
 
 
+def _guess_line(left: float, right: float, share: float) -> str:
+    y = _y(share)
+    return f'<path d="M{left - 6:.1f} {y:.1f}H{right + 2:.1f}" stroke="#c00" stroke-width="1.6" fill="none"/>'
+
+
 def _legend(names: Sequence[str], y: float) -> Iterator[str]:
     for number, name in enumerate(names):
         colour = _COLOURS[number % len(_COLOURS)]
@@ -66,6 +77,8 @@ def _legend(names: Sequence[str], y: float) -> Iterator[str]:
     y += len(names) * _LINE
     yield f'<path d="M{_LEFT} {y + 6}h14" stroke="#222" stroke-width="1.6" stroke-dasharray="3 2"/>'
     yield _text(_LEFT + 20, y + 10, "the same model without frames; whiskers: 95 % over videos", fill="#777")
+    yield f'<path d="M{_LEFT} {y + 6 + _LINE}h14" stroke="#c00" stroke-width="1.6"/>'
+    yield _text(_LEFT + 20, y + 10 + _LINE, "a guess among the things of the video", fill="#777")
 
 
 def _y(share: float) -> float:

@@ -6,6 +6,7 @@ from itertools import combinations
 from typing import Any
 
 from trainer.evaluation.benchmark import STRATA, stratum
+from trainer.evaluation.floor import Floor
 from trainer.evaluation.run import Row, Verdict, verdict
 from trainer.evaluation.statistics import Interval, bootstrap, holm, mcnemar, wilson
 
@@ -24,6 +25,7 @@ class Score:
     blind: float  # the same model without frames
     guessed: float  # the majority answer of a training split to the same phrasing
     asked_after: int  # rationales that ended in no answer
+    floor: Floor | None = None  # where each question's guess is known
 
     @property
     def accuracy(self) -> float:
@@ -34,6 +36,7 @@ class Score:
             "accuracy": self.accuracy,
             "wilson": list(self.wilson),
             "interval": list(self.interval),
+            "floor": self.floor.to_dict() if self.floor else None,
         }
 
 
@@ -106,15 +109,17 @@ def _score(verdicts: Sequence[Verdict]) -> Score:
     def share(of: Callable[[Verdict], bool]) -> float:
         return sum(map(of, verdicts)) / len(verdicts)
 
-    right = [v.correct for v in verdicts]
+    right, videos = [v.correct for v in verdicts], [v.video_id for v in verdicts]
+    guesses = [v.guess for v in verdicts if v.guess]
     return Score(
         len(verdicts),
         sum(right),
         wilson(sum(right), len(right)),
-        bootstrap(right, [v.video_id for v in verdicts], seed=_SEED),
+        bootstrap(right, videos, seed=_SEED),
         share(lambda v: v.blind),
         share(lambda v: v.guessed),
         sum(v.asked_after for v in verdicts),
+        Floor.of(right, guesses, videos, seed=_SEED) if len(guesses) == len(right) else None,
     )
 
 

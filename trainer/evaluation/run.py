@@ -14,6 +14,7 @@ from model.rationale.formats import INSTRUCTIONS, Part, asked
 from model.stsg import Keyframe
 from model.video_llm import Request, VideoLLM
 from trainer.evaluation.benchmark import Item
+from trainer.evaluation.floor import Guess
 from trainer.evaluation.prior import Prior
 from trainer.evaluation.scoring import correct, read_ending
 
@@ -45,6 +46,7 @@ def evaluate(items: Iterable[Item], model: VideoLLM, mode: Mode, prior: Prior) -
                 "steps": item.steps,
                 "mode": mode,
                 "guess": prior.guess(item.question),
+                "chance": item.guess.to_dict() if item.guess else None,
                 "seen": seen,
                 "blind": blind,
             }
@@ -88,7 +90,10 @@ def _after(item: Item, frames: tuple[Keyframe, ...], rationale: str) -> Request:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a model said to one question, and whether that is right; `blind` without frames, `guessed` by phrasing."""
+    """What a model said to one question, and whether that is right; `blind` without frames, `guessed` by phrasing.
+
+    `guess` is how likely a guess is right; older rows don't have it.
+    """
 
     id: str
     video_id: str
@@ -98,6 +103,7 @@ class Verdict:
     blind: bool
     guessed: bool
     asked_after: bool  # whether the rationale ended in no answer
+    guess: Guess | None = None
 
 
 def verdict(row: Row) -> Verdict:
@@ -105,7 +111,8 @@ def verdict(row: Row) -> Verdict:
     said, blind = _said(row["seen"], row["mode"]), _said(row["blind"], row["mode"])
     right, by_chance, guessed = (correct(text, row["answer"], row["options"]) for text in (said, blind, row["guess"]))
     asked_after = len(row["seen"]) > 1
-    return Verdict(row["id"], row["video_id"], row["steps"], said, right, by_chance, guessed, asked_after)
+    guess = Guess.from_dict(row["chance"]) if row.get("chance") else None
+    return Verdict(row["id"], row["video_id"], row["steps"], said, right, by_chance, guessed, asked_after, guess)
 
 
 def _said(talk: Sequence[Row], mode: Mode) -> str:

@@ -21,6 +21,7 @@ from model.stsg import Keyframe
 from trainer.evaluation.benchmark import STRATA, Benchmark, Item, stratum
 from trainer.evaluation.prior import Prior, phrasing
 from trainer.evaluation.scoring import correct, read_ending
+from trainer.evaluation.world_guess import guess
 from trainer.world.render import render_video
 from trainer.world.scene import COLORS, DIRECTIONS, SHAPES, SIZES, Scene, Split
 from trainer.world.truth import truth
@@ -133,8 +134,12 @@ def rows(split: Split) -> tuple[Row, ...]:
 def benchmark(split: Split) -> Benchmark:
     """The benchmark of a split."""
     version = sha256(b"".join(line(row) for row in rows(split))).hexdigest()[:12]
-    prior = Prior.from_dict(json.loads((_FOLDER / "prior.json").read_text()))
-    return Benchmark(name_of(split), version, tuple(item for item, _ in _known(split).values()), keyframes, prior)
+    return Benchmark(name_of(split), version, tuple(item for item, _ in _known(split).values()), keyframes, _prior())
+
+
+@cache
+def _prior() -> Prior:
+    return Prior.from_dict(json.loads((_FOLDER / "prior.json").read_text()))
 
 
 @cache
@@ -144,7 +149,9 @@ def _known(split: Split) -> dict[str, tuple[Item, Row]]:
     for row in rows(split):
         video = video_id(split, row["seed"])
         id = f"{video}-{sha256(row['question'].encode()).hexdigest()[:8]}"
-        found[id] = Item(id, video, row["question"], row["answer"], row["steps"]), row
+        scene, usual = scene_of(video), _prior().guess(row["question"])
+        chance = guess(scene, truth(scene), row, usual)
+        found[id] = Item(id, video, row["question"], row["answer"], row["steps"], guess=chance), row
     return found
 
 

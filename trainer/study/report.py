@@ -23,7 +23,7 @@ Result = Mapping[str, Any]
 Results = Callable[[Cell], Result]
 _COLUMNS = (*STRATA, ALL)
 _DEEP = "3+"
-_HEADS = ("1 step", "2 steps", "3 or more", "all", "blind", "F1 of its graphs", "true answers", "samples")
+_HEADS = ("1 step", "2 steps", "3 or more", "all", "skill", "blind", "F1 of its graphs", "true answers", "samples")
 _TESTED = ("difference", "p", "p, Holm")
 
 
@@ -146,7 +146,12 @@ def markdown(plan: Plan, results: Results, command: str) -> Iterator[str]:
         f"{scale.seeds} seeds; where a row says nothing else, a model learns from {scale.samples:,} samples about "
         f"{scale.worlds} rendered videos in {scale.steps} steps of 16. {known} of {len(cells)} models are measured. "
         "Accuracies are percentages of exact matches, averaged over seeds, with 95 % intervals over seeds (Student's t) in "
-        "brackets; blind is the same model without frames. Of what a model learns from, F1 is that of the graphs, and true "
+        "brackets; blind is the same model without frames. The two guesses at the head of each table are the floor: a guesser "
+        "that names any thing of the kind in question, in the whole video or in the answer's clip, unless the question "
+        "mentions it. "
+        "Skill, on questions of 3 or more steps, is (accuracy - guess in the video) / (1 - guess in the video): below 0 an "
+        "arm knows less than the guesser does, and a difference between two such arms shows no reasoning. Of what a model "
+        "learns from, F1 is that of the graphs, and true "
         "answers are the share of samples whose answer the true graph gives, too. Each seed has videos and samples of its "
         "own; all start from one base. Differences are on questions of 3 or more steps, with 95 % intervals over videos and "
         "over seeds. p is of a permutation test on the videos' mean gains; Holm's is adjusted for all tests of this report."
@@ -196,7 +201,7 @@ def _row(name: str, ask: Ask, cells: Sequence[Cell], results: Results) -> Row | 
 def _verdicts(ask: Ask, result: Result) -> Iterator[Verdict]:
     told = kept(result, ask) or {}
     for (item, guessed), right, blind in zip(_questions(ask), told["right"], told["blind"], strict=True):
-        yield Verdict(item.id, item.video_id, item.steps, "", right == "1", blind == "1", guessed, False)
+        yield Verdict(item.id, item.video_id, item.steps, "", right == "1", blind == "1", guessed, False, item.guess)
 
 
 @cache
@@ -237,8 +242,10 @@ def _table(table: Table, section: Section, adjusted: Mapping[int, float]) -> Ite
     heads = (table.about, *_HEADS, *_TESTED)
     yield f"| {' | '.join(heads)} |"
     yield f"| --- |{' ---: |' * (len(heads) - 1)}"
+    yield from _floor(next(iter(section.rows.values())), len(heads))
     for name, row in section.rows.items():
-        told = [name + row.lacks, *(_accuracy(row, c) for c in _COLUMNS), _percent(row.report.scores[ALL].blind)]
+        told = [name + row.lacks, *(_accuracy(row, c) for c in _COLUMNS), _skill(row)]
+        told.append(_percent(row.report.scores[ALL].blind))
         f1 = [fmean(d["f1"].values()) for d in row.data]
         true = [d["holds"] for d in row.data if "holds" in d]
         told += [f"{fmean(f1):.3f}", f"{fmean(true):.3f}" if true else ""]
@@ -250,6 +257,22 @@ def _table(table: Table, section: Section, adjusted: Mapping[int, float]) -> Ite
         yield from ("", f"| {table.also} less | {' | '.join(_TESTED)} |", f"| --- |{' ---: |' * len(_TESTED)}")
         for name, test in section.contrasts.items():
             yield f"| {' | '.join((name, *_tested(test, adjusted)))} |"
+
+
+def _floor(row: Row, columns: int) -> Iterator[str]:
+    """The two guesses; they are the same for every row, as all answer the same questions."""
+    floors = [score.floor for part in _COLUMNS if (score := row.report.scores.get(part))]
+    for name, values in (
+        ("guess in the video", [floor.in_video for floor in floors if floor]),
+        ("guess in the clip", [floor.in_clip for floor in floors if floor]),
+    ):
+        cells = [name, *map(_percent, values)]
+        yield f"| {' | '.join(cells + [''] * (columns - len(cells)))} |"
+
+
+def _skill(row: Row) -> str:
+    score = row.report.scores.get(_DEEP)
+    return f"{score.floor.skill:+.3f}" if score and score.floor else ""
 
 
 def _tested(test: Test, adjusted: Mapping[int, float]) -> list[str]:
