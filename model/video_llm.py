@@ -1,6 +1,7 @@
 """The one thing the method asks of a Video-LLM: replies to prompts about frames."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -20,6 +21,15 @@ class LastingError(VideoLLMError):
     def __init__(self, detail: str, *, code: str, remedy: str) -> None:
         super().__init__(detail)
         self.code, self.remedy = code, remedy
+
+
+class StoppedError(Exception):
+    """Whoever wanted the replies does not want them any more."""
+
+
+Stopped = Callable[[], bool]
+STOPPED: ContextVar[Stopped] = ContextVar("stopped", default=lambda: False)
+"""Whether the replies that are being made are still wanted; backends look at it while they work or wait."""
 
 
 class ClosedError(VideoLLMError):
@@ -59,6 +69,9 @@ class Reply:
     tokens_in: int = 0
     tokens_out: int = 0
     milliseconds: float = 0.0
+    finish: str = ""  # why the reply ends, in the server's word: stop, length, tool_calls ...
+    thoughts: str = ""  # what a server gives apart from the reply as the model's thoughts
+    tools: str = ""  # calls of tools that it gives in place of a reply, as JSON
 
 
 class VideoLLM(Protocol):

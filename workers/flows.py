@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from model.video_llm import VideoLLMError
 from trainer.evaluation.catalogue import BENCHMARKS
 from workers import evaluation, induction, models, training
 from workers.failures import classify, is_gpu_gone, pause_of
+from workers.holding import Hold, held
 from workers.polish import polish_dataset
 from workers.runtime import Service
 from workers.storage import dataset_file, draft_file, manifest_file, video_file
@@ -170,7 +171,7 @@ def work(service: Service, id: str, owner: str, stages: Sequence[str]) -> None:
         return
     lease, job = taken
     gone = False
-    with service.at_work(), _held(service, lease) as lost:
+    with service.at_work(), held(service, lease, job["stage"]) as lost:
         try:
             if job["attempts"] > service.settings.max_attempts:
                 detail = (
@@ -181,6 +182,7 @@ def work(service: Service, id: str, owner: str, stages: Sequence[str]) -> None:
                 _STAGES[job["stage"]](service, lease, job, lost)
         except LeaseLost:
             log.info("%s: another goes on, or it was cancelled", id)
+            _end_late(service, lease, lost)
         except Exception as e:  # noqa: BLE001 # whatever it was, the job must not stay as it is
             gone = is_gpu_gone(e)
             _trouble(service, lease, job, e, owner)
@@ -237,29 +239,14 @@ def _fail(service: Service, lease: Lease, code: str, detail: str, remedy: str) -
     jobs.finish(service.driver, lease, "failed", error={"code": code, "detail": detail, "remedy": remedy})
 
 
-@contextmanager
-def _held(service: Service, lease: Lease) -> Iterator[threading.Event]:
-    """Heartbeats while the block runs; the event is set once the lease is lost."""
-    lost, done = threading.Event(), threading.Event()
-    period = service.settings.lease_seconds / 3
-
-    def beat() -> None:
-        while not done.wait(period):
-            try:
-                jobs.heartbeat(service.driver, lease, service.settings.lease_seconds)
-            except LeaseLost:
-                lost.set()
-                return
-            except Exception as e:  # noqa: BLE001 # the next beat may reach the database again
-                log.warning("no heartbeat for %s: %s", lease.job_id, e)
-
-    thread = threading.Thread(target=beat, daemon=True)
-    thread.start()
-    try:
-        yield lost
-    finally:
-        done.set()
-        thread.join(timeout=1)
+def _end_late(service: Service, lease: Lease, lost: Hold) -> None:
+    """Fail a job whose stage took too long; whoever lost a lease leaves the job alone."""
+    if lost.late:
+        detail = f"The stage took more than {service.settings.stage_seconds:g} s."
+        with suppress(LeaseLost):
+            _fail(
+                service, lease, "stage_timeout", detail, "Raise STSG_STAGE_SECONDS, then retry: it goes on from there."
+            )
 
 
 def _split(service: Service, lease: Lease, job: Job, lost: threading.Event) -> None:

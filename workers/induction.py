@@ -20,7 +20,7 @@ from model.induction.splitting import split
 from model.induction.together import together
 from model.media import Tally
 from model.stsg import Clip, Keyframe, SceneGraph
-from model.video_llm import Reply, Request, VideoLLM
+from model.video_llm import STOPPED, Reply, Request, StoppedError, VideoLLM
 from workers.runtime import Service
 from workers.storage import Storage, keyframe_file, rejects_file, trace_file, video_file
 
@@ -125,7 +125,13 @@ class Watched:
     def answer(self, requests: Sequence[Request]) -> list[Reply]:
         if self._lost.is_set():
             raise LeaseLost(self.name)
-        return self._llm.answer(requests) if requests else []
+        wanted = STOPPED.set(self._lost.is_set)
+        try:
+            return self._llm.answer(requests) if requests else []
+        except StoppedError as e:
+            raise LeaseLost(self.name) from e
+        finally:
+            STOPPED.reset(wanted)
 
 
 class Recorder:

@@ -16,6 +16,7 @@ from threading import Timer
 from graphdb import schema
 from graphdb.connection import PATIENCE, connect
 from graphdb.connection import Driver as Driver
+from model.backends.transport import CallLimits
 from model.video_llm import VideoLLM
 from workers import models
 from workers.settings import Settings, settings
@@ -44,7 +45,7 @@ class Service:
         if self._open is None or self._open[0] != wanted:
             spec = models.spec_of(self.settings, self.driver, self.storage, name)
             self.let_go()  # before the other one is loaded: both may not fit
-            self._open = (wanted, open_model(spec))
+            self._open = (wanted, open_model(spec, self.settings.calls))
         return self._open[1]
 
     def close_server(self, server: str, until: float) -> None:
@@ -129,7 +130,7 @@ def _remove_unheld(folder: Path) -> None:
         os.close(held)
 
 
-def open_model(spec: str) -> VideoLLM:
+def open_model(spec: str, calls: CallLimits | None = None) -> VideoLLM:
     """The Video-LLM of a spec; `scripted:<folder>` is the perfect one of the rendered world."""
     if spec.startswith("scripted:"):
         from trainer.world.oracle import Oracle
@@ -137,7 +138,7 @@ def open_model(spec: str) -> VideoLLM:
         return Oracle(Path(spec.removeprefix("scripted:")))
     from model.backends import open_video_llm
 
-    return open_video_llm(spec)
+    return open_video_llm(spec, limits=calls)
 
 
 def open_service(given: Settings, *, patience: float = PATIENCE) -> Service:

@@ -12,8 +12,10 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from model import stsg
+from model.backends.transport import CallLimits
 from model.media import MediaLimits
 
+_WAIT_SECONDS = 2.0  # a longer pause puts the job off, and the worker takes others
 _TINY = Path(stsg.__file__).parent / "checkpoints" / "tiny"
 
 
@@ -57,6 +59,13 @@ class Settings(BaseSettings):
     patience_seconds: float = Field(
         86_400, gt=0, description="A job that waits for something away without any progress for so long fails."
     )
+    call_seconds: float = Field(120, gt=0, description="The longest time of one call of a model's server.")
+    max_reply_bytes: int = Field(4 * 2**20, gt=0, description="The size of one reply of a model's server, unpacked.")
+    max_reply_depth: int = Field(64, gt=0, le=500, description="How deep a server's reply may be nested, as JSON.")
+    stage_seconds: float = Field(86_400, gt=0, description="The longest time of one stage of a job, but a training.")
+    unread_share: float = Field(
+        0.9, gt=0, le=1, description="A job fails when more of a stage's replies than this share can't be read."
+    )
     max_attempts: int = Field(3, ge=1, description="A job that dies so often is given up.")
 
     training_silence_seconds: float = Field(300, gt=0, description="A training silent for so long is started again.")
@@ -67,6 +76,11 @@ class Settings(BaseSettings):
     @property
     def limits(self) -> MediaLimits:
         return MediaLimits(max_seconds=self.max_seconds, max_pixels=self.max_pixels, max_frames=self.max_frames)
+
+    @property
+    def calls(self) -> CallLimits:
+        """The limits of calls of a model's server; a worker waits for no pause that one asks for."""
+        return CallLimits(self.call_seconds, _WAIT_SECONDS, self.max_reply_bytes, self.max_reply_depth)
 
     @property
     def storage_url(self) -> str:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from model.backends.addresses import AddressError, check_address
+from model.backends.transport import CallLimits
 from model.video_llm import ClosedError, VideoLLM
 
 
@@ -9,10 +11,10 @@ class SpecError(ValueError):
     """A model spec that can't be opened; the text says how to write it."""
 
 
-def open_video_llm(spec: str, *, exact: bool = False) -> VideoLLM:
+def open_video_llm(spec: str, *, exact: bool = False, limits: CallLimits | None = None) -> VideoLLM:
     """The Video-LLM of a spec: `hf:<folder or id>`, `openai:<url>#<name>` or `recorded:<file>`.
 
-    One of `hf:` that has to be `exact` computes in 32 bits on a GPU too.
+    One of `hf:` that has to be `exact` computes in 32 bits on a GPU too; `limits` hold for calls of a server.
 
     Raises:
         SpecError: an unknown kind, a file that isn't there, or a model that can't be loaded here.
@@ -29,7 +31,11 @@ def open_video_llm(spec: str, *, exact: bool = False) -> VideoLLM:
         from model.backends.openai_server import OpenAIVideoLLM
 
         url, _, name = rest.rpartition("#")
-        return OpenAIVideoLLM(url, name)
+        try:
+            check_address(url)
+        except AddressError as e:
+            raise SpecError(str(e)) from e
+        return OpenAIVideoLLM(url, name, limits=limits)
     if kind == "recorded" and rest:
         from model.backends.recorded import RecordedVideoLLM
 

@@ -1,17 +1,23 @@
 """A server's chat completions: a request is sent again while the server is busy or away, and no sooner than it says."""
 
+import json
+import math
 import os
 import time
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
 
-from model.video_llm import ClosedError, LastingError, VideoLLMError
+from model.backends.refused import other_name, refused_fields
+from model.backends.transport import Answer, Caller, CallLimits, parsed, without_surrogates
+from model.video_llm import STOPPED, ClosedError, LastingError, Stopped, StoppedError, VideoLLMError
 
 _TRIES = 5
+_GLANCE = 0.25  # seconds between two looks at whether the reply is still wanted
 _AGAIN = (408, 409, 425, 429, 500, 502, 503, 504)
-_LONGEST_WAIT = 120.0
+_FOREVER = 30 * 86_400.0  # seconds; what asks for longer asks for nothing that can be waited for
 
 
 _REMEDIES = {
@@ -31,44 +37,85 @@ class RefusedError(LastingError):
         self.status, self.text = status, text
 
 
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a server gives as the model's reply, and beside it."""
+
+    text: str
+    finish: str = ""
+    thoughts: str = ""
+    tools: str = ""
+    logprobs: Any = None
+
+
 class ChatCompletions:
     """`<url>/chat/completions` for one model; the key is the environment's OPENAI_API_KEY, if there is one."""
 
-    def __init__(self, url: str, model: str, *, timeout: float) -> None:
+    def __init__(self, url: str, model: str, *, limits: CallLimits | None = None) -> None:
         self.name = f"openai:{url}#{model}"
         self.model = model
         key = os.environ.get("OPENAI_API_KEY")
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self.http = httpx.Client(base_url=url, headers=headers, timeout=httpx.Timeout(timeout, connect=10))
+        self.limits = limits or CallLimits()
+        self.caller = Caller(url, headers, self.limits)
         self._closed_until = 0.0  # a limit told to one request holds for all of them
+        self._left_out: set[str] = set()  # fields of a request that the server said it doesn't take
+        self._most = "max_tokens"  # what this server calls that field
 
-    def post(self, body: dict[str, Any]) -> dict[str, Any]:
+    def post(self, body: dict[str, Any], stopped: Stopped | None = None) -> dict[str, Any]:
         """The reply to a request, to which the model's name is added.
+
+        A field that the server says it doesn't take is left out, or goes by another name, now and from now on.
 
         Raises:
             RefusedError: the server won't answer it.
-            VideoLLMError: the server can't be reached now, or speaks no JSON.
+            LastingError: the reply is too large, too deep, or no JSON.
+            VideoLLMError: the server can't be reached now.
+            StoppedError: the reply is not wanted any more.
         """
+        stopped = stopped or STOPPED.get()
+        while True:
+            sent = self._taken_fields(body)
+            try:
+                return self._post({"model": self.model} | sent, stopped)
+            except RefusedError as e:
+                refused = refused_fields(sent, e.text) if e.status in (400, 422) else set()
+                if not refused:
+                    raise
+                self._learn(refused, e.text)
+
+    def _taken_fields(self, body: dict[str, Any]) -> dict[str, Any]:
+        named = {self._most if k == "max_tokens" else k: v for k, v in body.items()}
+        return {k: v for k, v in named.items() if k not in self._left_out}
+
+    def _learn(self, refused: set[str], text: str) -> None:
+        if "max_tokens" in refused and self._most == "max_tokens":
+            self._most = other_name(text)
+        self._left_out |= refused
+
+    def _post(self, body: dict[str, Any], stopped: Stopped) -> dict[str, Any]:
         trouble = ""
         for attempt in range(_TRIES):
             self._check_open()
-            _sleep(self._closed_until - time.monotonic())
+            _sleep(self._closed_until - time.monotonic(), stopped)
             wait = 0.5 * 2**attempt
             try:
-                reply = self.http.post("chat/completions", json={"model": self.model} | body)
-            except httpx.TransportError as e:
+                reply = self.caller.call("POST", "chat/completions", body, stopped)
+            except httpx.HTTPError as e:
                 trouble = f"{type(e).__name__}: {e}"
+            except (httpx.InvalidURL, UnicodeError) as e:
+                raise LastingError(f"{self.name} is no address: {e}", code="unusable_model", remedy=_REMEDY) from e
             else:
                 if reply.is_success:
                     return self._read(reply)
-                if reply.status_code not in _AGAIN:
-                    raise RefusedError(self.name, reply.status_code, reply.text)
-                trouble = f"status {reply.status_code} {reply.text[:200]}".rstrip()
+                if reply.status not in _AGAIN and reply.status < 500:
+                    raise RefusedError(self.name, reply.status, reply.text)
+                trouble = f"status {reply.status} {reply.text[:200]}".rstrip()
                 if (told := _told_wait(reply)) is not None:
                     self._close(told)
                     wait = max(0.0, wait - told)
             if attempt < _TRIES - 1:
-                _sleep(wait)
+                _sleep(wait, stopped)
         raise VideoLLMError(f"{self.name} can't be reached ({trouble}). Is the server up, and its address right?")
 
     def _close(self, seconds: float) -> None:
@@ -77,48 +124,72 @@ class ChatCompletions:
 
     def _check_open(self) -> None:
         """Raises where the server wants no request for longer than one waits for it."""
-        if (left := self._closed_until - time.monotonic()) > _LONGEST_WAIT:
+        if (left := self._closed_until - time.monotonic()) > self.limits.wait_seconds:
             detail = f"{self.name} wants no request for {left:.0f} s. Go on then, or raise its limit."
             raise ClosedError(detail, left)
 
-    def _read(self, reply: httpx.Response) -> dict[str, Any]:
+    def _read(self, reply: Answer) -> dict[str, Any]:
         try:
-            return dict(reply.json())
+            return dict(parsed(reply.text, self.limits.depth))
         except (TypeError, ValueError) as e:
-            raise VideoLLMError(f"{self.name} replied with something that is no JSON: {reply.text[:200]}") from e
+            raise _other_form(f"{self.name} replied with something that is no JSON: {reply.text[:200]}") from e
 
-    def choice(self, reply: dict[str, Any]) -> dict[str, Any]:
-        """The one completion in a reply; its text is at `message.content`.
+    def choice(self, reply: dict[str, Any]) -> Completion:
+        """The one completion in a reply; a message without content is an empty one.
 
         Raises:
-            VideoLLMError: there is none.
+            LastingError: there is none.
         """
         try:
             chosen = dict(reply["choices"][0])
-            chosen["message"]["content"] = _text(chosen["message"]["content"] or "")
+            message = dict(chosen["message"])
+            return Completion(
+                without_surrogates(_text(message.get("content"))),
+                without_surrogates(str(chosen.get("finish_reason") or "")),
+                without_surrogates(_text(message.get("reasoning_content") or message.get("reasoning"))),
+                without_surrogates(_tools(message)),
+                chosen.get("logprobs"),
+            )
         except (AttributeError, LookupError, TypeError, ValueError) as e:
-            raise VideoLLMError(f"{self.name} replied in another form than chat completions: {str(reply)[:200]}") from e
-        return chosen
+            raise _other_form(f"{self.name} replied in another form than chat completions: {str(reply)[:200]}") from e
+
+
+def _other_form(detail: str) -> LastingError:
+    remedy = (
+        "Check that the address is that of an OpenAI-compatible server, such as http://host/v1; then retry the job."
+    )
+    return LastingError(without_surrogates(detail), code="not_chat_completions", remedy=remedy)
 
 
 def _text(content: Any) -> str:
     """What was said; some servers, such as VILA's, say it in parts."""
-    return str(content) if isinstance(content, str) else "".join(str(part.get("text") or "") for part in content)
+    if content is None or isinstance(content, str):
+        return content or ""
+    return "".join(part if isinstance(part, str) else str(part.get("text") or "") for part in content)
 
 
-def _sleep(seconds: float) -> None:
-    if seconds > 0:
-        time.sleep(seconds)
+def _tools(message: dict[str, Any]) -> str:
+    """The calls of tools in a message, as JSON; none is an empty text."""
+    calls = message.get("tool_calls") or message.get("function_call")
+    return json.dumps(calls, ensure_ascii=False) if calls else ""
 
 
-def _told_wait(reply: httpx.Response) -> float | None:
-    """How long Retry-After asks to wait, as seconds or as a date (RFC 9110, 10.2.3)."""
+def _sleep(seconds: float, stopped: Stopped) -> None:
+    while seconds > 0:
+        if stopped():
+            raise StoppedError
+        time.sleep(min(seconds, _GLANCE))
+        seconds -= _GLANCE
+
+
+def _told_wait(reply: Answer) -> float | None:
+    """How long Retry-After asks to wait, as seconds or as a date (RFC 9110, 10.2.3); None where it is odd."""
     told = reply.headers.get("retry-after", "")
     try:
-        return max(0.0, float(told))
+        seconds = float(told)
     except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(told).timestamp() - time.time())
-    except ValueError:
-        return None
+        try:
+            seconds = parsedate_to_datetime(told).timestamp() - time.time()
+        except (ValueError, OverflowError, OSError):
+            return None
+    return None if math.isnan(seconds) else min(max(0.0, seconds), _FOREVER)

@@ -4,66 +4,70 @@ import base64
 import json
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
+from threading import Event
 from typing import Any
 
 import cv2
 import httpx
 
 from model.backends import servers
-from model.backends.chat_completions import ChatCompletions, RefusedError
+from model.backends.chat_completions import ChatCompletions
+from model.backends.transport import CallLimits
 from model.stsg import Keyframe
-from model.video_llm import NO_ADVICE, Reply, Request
+from model.video_llm import NO_ADVICE, STOPPED, Reply, Request, Stopped, StoppedError
 
 
 class OpenAIVideoLLM:
     """A model behind `<url>/chat/completions`."""
 
-    def __init__(self, url: str, name: str, *, concurrency: int = 8, timeout: float = 120) -> None:
-        self._chat, self._concurrency = ChatCompletions(url, name, timeout=timeout), concurrency
+    def __init__(self, url: str, name: str, *, concurrency: int = 8, limits: CallLimits | None = None) -> None:
+        self._chat, self._concurrency = ChatCompletions(url, name, limits=limits), concurrency
         self.name = self._chat.name
         self.prompt_set, self.advice = "standard", NO_ADVICE
         self._server: servers.Server | None = None
-        self._unknown: set[str] = set()  # fields of a request that the server said it doesn't take
 
     def answer(self, requests: Sequence[Request]) -> list[Reply]:
-        self._look()
-        with ThreadPoolExecutor(self._concurrency) as pool:
-            return list(pool.map(self._reply, requests))
+        wanted, failed = STOPPED.get(), Event()
 
-    def _look(self) -> None:
+        def stopped() -> bool:
+            return failed.is_set() or wanted()
+
+        def reply(request: Request) -> Reply:
+            try:
+                return self._reply(request, stopped)
+            except Exception:
+                failed.set()  # the others' replies are of no use
+                raise
+
+        self._look(wanted)
+        with ThreadPoolExecutor(self._concurrency) as pool:
+            return _all([pool.submit(reply, request) for request in requests])
+
+    def _look(self, stopped: Stopped) -> None:
         if self._server is None:
             try:
-                self._server = servers.look(self._chat.http)
+                self._server = servers.look(self._chat.caller, stopped)
             except httpx.HTTPError:
                 return  # the requests tell whether it is there, and the next ones ask again
         servers.check_safe(self.name, self._server)
 
-    def _reply(self, request: Request) -> Reply:
+    def _reply(self, request: Request, stopped: Stopped) -> Reply:
         since = time.monotonic()
-        reply = self._post(request)
-        chosen, used = self._chat.choice(reply), reply.get("usage") or {}
-        text = chosen["message"]["content"].strip()
+        reply = self._chat.post(_body(request) | self._guide(request), stopped)
+        chosen, used = self._chat.choice(reply), reply.get("usage")
+        text = chosen.text.strip()
         return Reply(
             _plain(text) if request.choices else text,
-            servers.scores(request.choices, chosen.get("logprobs")),
-            tokens_in=int(used.get("prompt_tokens") or 0),
-            tokens_out=int(used.get("completion_tokens") or 0),
+            servers.scores(request.choices, chosen.logprobs),
+            tokens_in=_count(used, "prompt_tokens"),
+            tokens_out=_count(used, "completion_tokens"),
             milliseconds=(time.monotonic() - since) * 1000,
+            finish=chosen.finish,
+            thoughts=chosen.thoughts,
+            tools=chosen.tools,
         )
-
-    def _post(self, request: Request) -> dict[str, Any]:
-        """The reply; a field that the server says it doesn't take is left out, now and from now on."""
-        while True:
-            guide = {k: v for k, v in self._guide(request).items() if k not in self._unknown}
-            try:
-                return self._chat.post(_body(request) | guide)
-            except RefusedError as e:
-                refused = {field for field in guide if field in e.text} if e.status in (400, 422) else set()
-                if not refused:
-                    raise
-                self._unknown |= refused
 
     def _guide(self, request: Request) -> dict[str, Any]:
         """What has the server choose, and tell how likely each choice is; or reply with JSON of a form."""
@@ -71,6 +75,20 @@ class OpenAIVideoLLM:
             return {"response_format": servers.json_form(request.schema)} if request.schema else {}
         field = (self._server or servers.Server()).guide
         return {field: servers.GUIDES[field](request.choices), "logprobs": True, "top_logprobs": 20}
+
+
+def _all(replies: Sequence[Future[Reply]]) -> list[Reply]:
+    """All replies; where there is none, the error that stopped the others."""
+    errors = [e for e in (reply.exception() for reply in replies) if e]
+    if errors:
+        raise next((e for e in errors if not isinstance(e, StoppedError)), errors[0])
+    return [reply.result() for reply in replies]
+
+
+def _count(used: Any, name: str) -> int:
+    """How many tokens a server says there were; 0 where it says nothing that is a number."""
+    value = used.get(name) if isinstance(used, dict) else None
+    return int(value) if isinstance(value, int | float) and 0 <= value < 1e15 else 0
 
 
 def _body(request: Request) -> dict[str, Any]:
@@ -91,6 +109,6 @@ def _plain(text: str) -> str:
     """A choice without the quotes that it has as JSON."""
     try:
         told = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
     return told if isinstance(told, str) else text

@@ -1,5 +1,6 @@
 """What is known of servers of chat completions: how each is told to choose, and which are too old to be given media."""
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +8,8 @@ from typing import Any
 
 import httpx
 
-from model.video_llm import LastingError
+from model.backends.transport import Caller
+from model.video_llm import LastingError, Stopped
 
 _SECONDS = 10.0  # what a server says of itself comes at once or not at all
 _MEDIA_FIXES = {
@@ -38,26 +40,29 @@ class Server:
         return _GUIDES.get(self.software, "response_format")
 
 
-def look(http: httpx.Client) -> Server:
-    """Ask a server what it is; raises httpx.HTTPError where it can't tell now."""
+def look(caller: Caller, stopped: Stopped) -> Server:
+    """Ask a server what it is; raises httpx.HTTPError where it can't tell now, CallTimeoutError where it hangs."""
     try:
-        owner = str(_told(http, "models")["data"][0]["owned_by"])
-    except (LookupError, TypeError, ValueError):
+        owner = str(_told(caller, "models", stopped)["data"][0]["owned_by"])
+    except (LookupError, TypeError, ValueError, RecursionError):
         return Server()
     software = _SOFTWARE.get(owner, "")
     for path in _VERSION_AT.get(software, ()):
         try:
-            return Server(software, str(_told(http, f"../{path}")["version"]))
-        except (LookupError, TypeError, ValueError):
+            return Server(software, str(_told(caller, f"../{path}", stopped)["version"]))
+        except (LookupError, TypeError, ValueError, RecursionError):
             continue
     return Server(software)
 
 
-def _told(http: httpx.Client, path: str) -> Any:
-    reply = http.get(http.base_url.join(path), timeout=_SECONDS)
-    if reply.status_code == 429 or reply.is_server_error:
-        reply.raise_for_status()
-    return reply.json()
+def _told(caller: Caller, path: str, stopped: Stopped) -> Any:
+    try:
+        reply = caller.call("GET", path, None, stopped, _SECONDS)
+    except LastingError:  # more than can be what a server says of itself
+        return None
+    if reply.status == 429 or reply.status >= 500:
+        raise httpx.HTTPError(f"status {reply.status}")
+    return json.loads(reply.text)
 
 
 def check_safe(name: str, server: Server) -> None:
@@ -114,7 +119,7 @@ def scores(choices: Sequence[str], told: Any) -> tuple[float, ...]:
     try:
         first = next(place for place in told["content"] if _bare(place["token"]))
         candidates = [(_bare(c["token"]), c["logprob"]) for c in first["top_logprobs"]]
-    except (LookupError, StopIteration, TypeError):
+    except (AttributeError, LookupError, StopIteration, TypeError):
         return ()
     found: dict[str, float] = {}
     for token, logprob in candidates:
