@@ -19,7 +19,7 @@ _ALSO_CALLED = {
     "regex": r"regex|grammar|guided.(?:decoding|regex)",
     "logprobs": r"log.?prob(?:abilitie)?s",
 }
-_TOGETHER = {"logprobs": {"top_logprobs"}}  # the second means nothing without the first
+_TOGETHER = {"logprobs": {"top_logprobs"}, "top_logprobs": {"logprobs"}}  # one says nothing without the other
 LIMITS = ("max_completion_tokens", "max_new_tokens", "max_output_tokens")  # what max_tokens is called elsewhere
 
 
