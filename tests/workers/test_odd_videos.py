@@ -1,10 +1,12 @@
 """Odd videos as runs split them: their records, clips and keyframes, by what was encoded."""
 
+import time
 from pathlib import Path
 
 import pytest
 from neo4j import Driver
 
+from api.client import Client
 from graphdb import graphs, jobs, videos
 from model.media import probe
 from tests.api.odd_media import Part, cover_first, join, spoilt, two_tracks, write
@@ -30,6 +32,22 @@ def made(folder: Path) -> dict[Path, tuple[float, int, list[CLIP]]]:
         join(folder / "again.ts", write(folder / "a.ts", TWENTY), write(folder / "b.ts", LIGHT)): (4, 40, again),
         write(folder / "jump.mkv", TEN, light): (2, 20, two),
     }
+
+
+@pytest.mark.timeout(400)
+def test_the_running_service_gives_odd_videos_their_seconds_frames_and_clips(service: Client, tmp_path: Path) -> None:
+    files = made(tmp_path)
+    for path, (seconds, frames, clips) in files.items():
+        video = service.upload(path, process="true", model="tiny")
+        run = f"/v1/runs/{video['run']['id']}"
+        while (job := service.get(run))["stage"] == "split" and job["state"] in ("queued", "running"):
+            time.sleep(0.1)
+        times = [k["t"] for k in service.get(f"/v1/videos/{video['id']}/keyframes")["data"]]
+        service.post(f"{run}/cancel")  # what the model replies is no matter
+        assert (video["width"], video["height"], video["frames"]) == (96, 64, frames), path.name
+        assert video["duration"] == pytest.approx(seconds, abs=0.01), path.name
+        assert job["stage"] == "induce" and job["total"] == len(clips), (path.name, job["error"])
+        assert all(any(start <= t < end for t in times) for start, end, _, _ in clips), path.name
 
 
 @pytest.fixture
