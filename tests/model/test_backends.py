@@ -25,7 +25,7 @@ import model.backends.hf as hf
 from model.backends import SpecError, open_video_llm
 from model.backends.exactly import in_32_bits
 from model.backends.hf import HuggingFaceVideoLLM
-from model.backends.hf_prompts import joined
+from model.backends.hf_prompts import _of_one_size, joined
 from model.backends.scripted import ScriptedVideoLLM
 from model.backends.trace import Traced
 from model.stsg import Keyframe
@@ -158,6 +158,13 @@ def test_the_tiny_model_sees_frames_of_any_size_as_it_was_taught() -> None:
     frames = [Keyframe(f"vid_x:{n}", 0.0, np.zeros((n, 2 * n, 3), np.uint8)) for n in (200, 512)]
     shown = llm._prompter.prompts([Request("s", "", tuple(frames)), Request("s", "", (frames[0],))])
     assert [len(next(iter(p.media.values()))) for p in shown] == [16, 16]
+
+
+def test_pictures_of_one_video_get_one_size_with_black_bars() -> None:
+    flat, upright = (Pillow.new("RGB", size, (200, 0, 0)) for size in ((160, 120), (120, 160)))
+    shown = _of_one_size([flat, upright, flat])
+    assert [p.size for p in shown] == [(160, 120)] * 3 and shown[0] is flat
+    assert shown[1].getpixel((0, 60)) == (0, 0, 0) and shown[1].getpixel((80, 60)) == (200, 0, 0)
 
 
 @pytest.mark.parametrize(
