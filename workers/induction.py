@@ -23,6 +23,8 @@ from model.stsg import Clip, Keyframe, SceneGraph
 from model.video_llm import STOPPED, Reply, Request, StoppedError, VideoLLM
 from workers.runtime import Service
 from workers.storage import Storage, keyframe_file, rejects_file, trace_file, video_file
+from workers.training_folder import JobError
+from workers.unread import check_read
 
 _AT_ONCE = 8  # clips whose prompts go to the model in the same calls
 
@@ -66,7 +68,9 @@ def induce_video(service: Service, lease: Lease, job: Job, lost: threading.Event
         part = missing[at : at + _AT_ONCE]
         crash_point(f"induce:{part[0].index}")
         works = [partial(_induced, service.storage, run_id, clip, options) for clip in part]
-        for clip, (graph, rejects, traced) in zip(part, together(llm, works), strict=True):
+        made = together(llm, works)
+        _check_read(service, run_id, part, made)
+        for clip, (graph, rejects, traced) in zip(part, made, strict=True):
             # a trace has no transaction to prove the lease in
             jobs.heartbeat(service.driver, lease, service.settings.lease_seconds)
             _keep(service.storage, run_id, f"clip-{clip.index}", traced, rejects)
@@ -91,6 +95,19 @@ def induce_video(service: Service, lease: Lease, job: Job, lost: threading.Event
         "model": llm.name,
         "options": options.to_dict(),
     }
+
+
+def _check_read(
+    service: Service, run_id: str, part: Sequence[StoredClip], made: Sequence[tuple[SceneGraph, Rejects, "Recorder"]]
+) -> None:
+    """Check that clips' replies could be read, before their graphs are stored: a retry is to ask for them again."""
+    steps = [str(row["step"]) for _, _, traced in made for row in traced.rows]
+    try:
+        check_read(steps, [r for _, rejects, _ in made for r in rejects.items], service.settings.unread_share)
+    except JobError:
+        for clip, (_, rejects, traced) in zip(part, made, strict=True):
+            _keep(service.storage, run_id, f"clip-{clip.index}", traced, rejects)
+        raise
 
 
 def all_rejects(storage: Storage, run_id: str) -> dict[str, int]:

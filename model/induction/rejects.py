@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from model.replies import UnreadableReply
@@ -20,6 +20,7 @@ class Reject:
     reason: str
     excerpt: str
     exchange: str = ""
+    unread: bool = False  # nothing of the reply could be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +56,21 @@ class Reading:
         try:
             return reader(reply.text)
         except UnreadableReply as e:
-            self.refuse(request.step, e.reason, reply)
+            reason = e.reason if reply.text.strip() else _why_empty(reply)
+            self.refuse(request.step, reason, reply)
+            self._items[-1] = replace(self._items[-1], unread=True)
             return None
 
     def refuse(self, step: str, reason: str, reply: Reply, what: str = "") -> None:
         """Count something that a reply says and that can't be used."""
         excerpt = (what or reply.text)[:_EXCERPT].encode("utf-8", "replace").decode("utf-8")
         self._items.append(Reject(step, reason, excerpt, reply.exchange))
+
+
+def _why_empty(reply: Reply) -> str:
+    """Why a reply has no text, by what its server gives beside it."""
+    if reply.tools:
+        return "tool_call"
+    if reply.thoughts:
+        return "thoughts_only"
+    return "cut_off" if reply.finish == "length" else "empty"

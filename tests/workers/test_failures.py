@@ -156,3 +156,37 @@ def test_a_job_that_waits_too_long_for_what_is_away_fails(desk: Desk, rendered: 
     desk.work()
     job = job_of(desk, run)
     assert (job["state"], job["error"]["code"]) == ("failed", "model_unavailable")
+
+
+class Silent(Oracle):
+    """A model that thinks and says nothing, or says what nobody can read, or calls tools."""
+
+    reply = Reply("")
+
+    def answer(self, requests: Sequence[Request]) -> list[Reply]:
+        return [self.reply for _ in requests]
+
+
+@pytest.mark.parametrize(
+    ("reply", "code", "told", "remedy"),
+    [
+        (Reply("", finish="length", thoughts="Hm."), "no_replies", "held thoughts alone", "thinking off"),
+        (Reply("", tools='[{"id": "a"}]'), "no_replies", "were calls of tools", "no tools"),
+        (Reply("", finish="length"), "no_replies", "were cut off", "raise the tokens"),
+        (Reply("I am sorry, but I cannot help with that."), "unreadable_replies", "refusal", "trace"),
+    ],
+)
+def test_a_run_of_which_nothing_could_be_read_fails_and_says_why(
+    desk: Desk, rendered: Rendered, tmp_path: Path, world: Path, reply: Reply, code: str, told: str, remedy: str
+) -> None:
+    model = Silent(tmp_path)
+    model.reply = reply
+    desk.put("other", model)
+    run = desk.run(desk.add(rendered, tmp_path), seed=sum(map(ord, told)), model="other")
+    job = job_of(desk, run)
+    assert (job["state"], (job["error"] or {}).get("code")) == ("failed", code)
+    assert told in job["error"]["detail"] and remedy in job["error"]["remedy"]
+    desk.put("other", Oracle(world))
+    flows.retry(desk.service, run)
+    desk.work()
+    assert desk.state(run) == "succeeded"
