@@ -14,6 +14,7 @@ from api.client import Client
 from graphdb import graphs, jobs, schema
 from graphdb.connection import connect
 from graphdb.local import LocalNeo4j, free_ports
+from tests.leftovers import VARIABLE, leftovers
 from tests.stack import stack
 
 HERE = Path(__file__).parent
@@ -22,6 +23,8 @@ settings.load_profile("same")
 if "STSG_TEST_GPU" not in os.environ:
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # what is compared to the last bit is computed alike on every machine
 BESIDE_OTHERS = "PYTEST_XDIST_WORKER" in os.environ
+SESSION = os.environ.setdefault(VARIABLE, uuid.uuid4().hex)  # the processes of a session side by side share one
+LEFT = pytest.StashKey[list[str]]()
 if BESIDE_OTHERS:  # threads that wait for each other are slower than one, where another process has the other core
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -43,6 +46,24 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         if not alone:
             fcntl.flock(door, fcntl.LOCK_UN)
         return (yield)
+
+
+@pytest.hookimpl(trylast=True)  # when the processes that run tests are gone
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A session whose tests left something running has failed."""
+    if BESIDE_OTHERS or not hasattr(session.config, "_tmp_path_factory"):
+        return
+    left = session.config.stash[LEFT] = leftovers(SESSION, session.config._tmp_path_factory.getbasetemp())
+    if left and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Name what was left running."""
+    if left := config.stash.get(LEFT, []):
+        terminalreporter.section("left running", red=True)
+        for process in left:
+            terminalreporter.line(process)
 
 
 @pytest.fixture(scope="session")

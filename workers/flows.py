@@ -25,6 +25,7 @@ from model.video_llm import VideoLLMError
 from trainer.evaluation.catalogue import BENCHMARKS
 from workers import evaluation, induction, models, training
 from workers.failures import classify, is_gpu_gone, pause_of
+from workers.fault_points import fault_point
 from workers.holding import Hold, held
 from workers.polish import polish_dataset
 from workers.runtime import Service
@@ -289,6 +290,7 @@ def _make_dataset(service: Service, lease: Lease, job: Job, lost: threading.Even
 
     draft = "polish" in params
     service.storage.write_rows((draft_file if draft else dataset_file)(job["id"]), rows())
+    fault_point("qra")
     manifest = {"id": job["id"], "name": job["name"], **params, "runs": _run_facts(service, params["runs"])}
     service.storage.write_json(manifest_file(job["id"]), manifest | {"report": report.to_dict()})
     if draft:

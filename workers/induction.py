@@ -1,12 +1,9 @@
 """The induction of one run's graph, stored part by part so that it can go on from any of them."""
 
-import os
-import signal
 import threading
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 from typing import Any, Protocol
 
 from graphdb import graphs, jobs
@@ -21,6 +18,7 @@ from model.induction.together import together
 from model.media import Tally
 from model.stsg import Clip, Keyframe, SceneGraph
 from model.video_llm import STOPPED, Reply, Request, StoppedError, VideoLLM
+from workers.fault_points import fault_point
 from workers.runtime import Service
 from workers.storage import Storage, keyframe_file, rejects_file, trace_file, video_file
 from workers.training_folder import JobError
@@ -37,7 +35,7 @@ class Told(Protocol):
 
 def split_video(service: Service, lease: Lease, job: Job, lost: threading.Event) -> list[Clip]:
     """Cut a run's video, and store its keyframes and clips (STEP Sec. 3.1, Visual Splitting)."""
-    crash_point("split")
+    fault_point("split")
     run_id, video_id, params = job["id"], job["video_id"], job["params"]
     how = InductionOptions.from_dict(params["options"]).how_to_split()
     tally = Tally()
@@ -48,7 +46,7 @@ def split_video(service: Service, lease: Lease, job: Job, lost: threading.Event)
             if lost.is_set():  # nothing is to be written beside what a deletion or another worker does
                 raise LeaseLost(run_id)
             service.storage.write_image(keyframe_file(run_id, k.id), k.image)
-    crash_point("split-commit")
+    fault_point("split-commit")
     graphs.save_clips(service.driver, run_id, video_id, clips, lease=lease)
     if tally.decoded - tally.damaged < tally.expected:  # few enough for a run, and on record
         jobs.log_event(service.driver, run_id, "damage", asdict(tally), key="damage")
@@ -66,7 +64,7 @@ def induce_video(service: Service, lease: Lease, job: Job, lost: threading.Event
         told(len(stored) - len(missing), len(stored), "induce", fresh=False)
     for at in range(0, len(missing), _AT_ONCE):
         part = missing[at : at + _AT_ONCE]
-        crash_point(f"induce:{part[0].index}")
+        fault_point(f"induce:{part[0].index}")
         works = [partial(_induced, service.storage, run_id, clip, options) for clip in part]
         made = together(llm, works)
         _check_read(service, run_id, part, made)
@@ -74,10 +72,10 @@ def induce_video(service: Service, lease: Lease, job: Job, lost: threading.Event
             # a trace has no transaction to prove the lease in
             jobs.heartbeat(service.driver, lease, service.settings.lease_seconds)
             _keep(service.storage, run_id, f"clip-{clip.index}", traced, rejects)
-            crash_point(f"commit:{clip.index}")
+            fault_point(f"commit:{clip.index}")
             graphs.save_graph(service.driver, run_id, video_id, graph, clip=clip.index, lease=lease)
             told(clip.index + 1, len(stored), "induce", fresh=True)
-    crash_point("bridge")
+    fault_point("bridge")
     traced = Recorder(llm)
     whole = graphs.load_graph(service.driver, run_id)
     parts = [whole.in_clip(clip.index) for clip in stored]
@@ -85,7 +83,7 @@ def induce_video(service: Service, lease: Lease, job: Job, lost: threading.Event
     edges, rejects = bridge(clips, parts, traced.llm, options)
     jobs.heartbeat(service.driver, lease, service.settings.lease_seconds)
     _keep(service.storage, run_id, "bridge", traced, rejects)
-    crash_point("bridge-commit")
+    fault_point("bridge-commit")
     graphs.save_bridges(service.driver, run_id, video_id, edges, lease=lease)
     told(len(stored), len(stored), "bridge", fresh=True)
     return {
@@ -162,12 +160,3 @@ class Recorder:
 def _keep(storage: Storage, run_id: str, stage: str, traced: Recorder, rejects: Rejects) -> None:
     storage.write_rows(trace_file(run_id, stage), traced.rows)
     storage.write_rows(rejects_file(run_id, stage), (asdict(r) for r in rejects.items))
-
-
-def crash_point(name: str) -> None:
-    """For fault tests: STSG_CRASH_AT=<point>=<file>,... kills this process once at each point, unless its file is there."""
-    for entry in filter(None, os.environ.get("STSG_CRASH_AT", "").split(",")):
-        point, _, marker = entry.partition("=")
-        if point == name and not Path(marker).exists():
-            Path(marker).touch()
-            os.kill(os.getpid(), signal.SIGKILL)

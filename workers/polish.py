@@ -17,7 +17,8 @@ from model.rationale import blind, refine
 from model.rationale.mix import Cell, from_json
 from model.video_llm import VideoLLM
 from trainer.evaluation.scoring import correct
-from workers.induction import Recorder, Watched, crash_point
+from workers.fault_points import fault_point
+from workers.induction import Recorder, Watched
 from workers.runtime import Service
 from workers.storage import dataset_file, draft_file, manifest_file, part_file, polish_trace_file
 
@@ -69,7 +70,7 @@ def polish_dataset(service: Service, lease: Lease, job: Job, lost: threading.Eve
         file = part_file(id, parts)
         fresh = not service.storage.exists(file)
         if fresh:
-            crash_point(f"polish:{parts}")
+            fault_point(f"polish:{parts}")
             traced = Recorder(llm)
             part = polish(rows, traced.llm, wanted, known)
             service.storage.write_rows(polish_trace_file(id, parts), traced.rows)

@@ -1,6 +1,6 @@
-"""All settings of the service, from the environment. Three more are read where they are used.
+"""All settings of the service, from the environment. Four more are read where they are used.
 
-STSG_JARS (graphdb), STSG_TRUST_REMOTE_CODE (model), and STSG_CRASH_AT (tests of faults).
+STSG_JARS (graphdb), STSG_TRUST_REMOTE_CODE (model), STSG_CRASH_AT and STSG_HOLD_AT (tests of faults).
 """
 
 import json

@@ -24,7 +24,7 @@ USUAL = (8000, 7687, 7474, 6379)
 
 def left_of(home: Path) -> list[str]:
     """What still runs for a state folder, or holds its files; the supervisor itself may take a moment to be gone."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while (found := _processes_of(home)) and time.monotonic() < deadline:
         time.sleep(0.1)
     return found
