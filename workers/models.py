@@ -61,7 +61,8 @@ def identity(settings: Settings, name: str) -> str:
     """
     spec = settings.model_specs().get(name, name)
     kind, _, source = spec.partition(":")
-    return f"{spec} {_content(Path(source))}" if kind == "hf" and Path(source).is_dir() else spec
+    is_checkpoint = kind == "hf" and (Path(source) / "config.json").is_file()  # no other folder is read, such as /proc
+    return f"{spec} {_content(Path(source))}" if is_checkpoint else spec
 
 
 def _content(folder: Path) -> str:

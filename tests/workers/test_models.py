@@ -65,7 +65,12 @@ def test_large_weights_are_told_by_size_and_time(settings: Settings, folder: Pat
 
 
 def test_names_without_a_folder_are_told_by_their_spec(tmp_path: Path) -> None:
-    specs = {"hub": "hf:someone/something", "served": "openai:http://127.0.0.1:1/v1#x", "world": f"scripted:{tmp_path}"}
+    specs = {
+        "hub": "hf:someone/something",
+        "served": "openai:http://127.0.0.1:1/v1#x",
+        "world": f"scripted:{tmp_path}",
+        "etc": "hf:/etc",
+    }
     settings = Settings(models=specs)
     assert {name: models.identity(settings, name) for name in specs} == specs
     assert models.identity(settings, "ft:tiny:first:abc") == "ft:tiny:first:abc"
