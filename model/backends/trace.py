@@ -1,4 +1,7 @@
-"""Every exchange with a Video-LLM, kept: what was asked about which frames, and what came back."""
+"""Every exchange with a Video-LLM, kept: what was asked about which frames, and what came back.
+
+The row keeps the reply as it came, and what was taken off it; whoever asked gets the reply without its wrappers.
+"""
 
 import hashlib
 import json
@@ -6,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from model.replies import Unwrapped, unwrap
 from model.video_llm import Reply, Request, VideoLLM
 
 Sink = Callable[[dict[str, Any]], None]
@@ -18,7 +22,7 @@ def request_key(request: Request, model: str = "") -> str:
 
 
 class Traced:
-    """A Video-LLM whose exchanges go to `sink`, one JSON row each, and whose replies carry the exchange's id."""
+    """A Video-LLM whose exchanges go to `sink`, one JSON row each; its replies are unwrapped and carry the exchange's id."""
 
     def __init__(self, llm: VideoLLM, sink: Sink) -> None:
         self._llm, self._sink = llm, sink
@@ -32,6 +36,8 @@ class Traced:
 
     def _keep(self, request: Request, reply: Reply) -> Reply:
         exchange = request_key(request, self.name)
+        unwrapped = Unwrapped(reply.text) if reply.text in request.choices else unwrap(reply.text)
+        thoughts = [r.text for r in unwrapped.removed if r.wrapper == "thoughts"]
         self._sink(
             {
                 "exchange": exchange,
@@ -43,6 +49,7 @@ class Traced:
                 "frames": [f.id for f in request.frames],
                 "choices": list(request.choices),
                 "reply": reply.text,
+                "removed": [{"wrapper": r.wrapper, "text": r.text} for r in unwrapped.removed],
                 "scores": list(reply.scores),
                 "finish": reply.finish,
                 "thoughts": reply.thoughts,
@@ -52,4 +59,4 @@ class Traced:
                 "milliseconds": round(reply.milliseconds, 3),
             }
         )
-        return replace(reply, exchange=exchange)
+        return replace(reply, exchange=exchange, text=unwrapped.text, thoughts=reply.thoughts or " ".join(thoughts))

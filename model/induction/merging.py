@@ -16,7 +16,7 @@ from model.induction.verification import YES_NO, is_yes
 from model.nouns import head, may_be_one
 from model.rationale.alike import excludes
 from model.rationale.english import progressive
-from model.replies import read_action, read_predicate_object
+from model.replies import read_action, read_predicate_object, unwrap
 from model.stsg import Attribute, Clip, Keyframe, Kind, Motion, ObjectNode, Relation, SceneGraph, words_of
 from model.video_llm import Reply, Request, VideoLLM
 
@@ -194,9 +194,10 @@ def _follow_up(
     """The extraction's replies where the prompt set has it, else the replies as they are."""
     if not prompts.has(llm.prompt_set, step):
         return told
-    readable = [n for n, (_, reply) in enumerate(told) if reply.text.strip()]
+    readable = [n for n, (_, reply) in enumerate(told) if unwrap(reply.text).text]
     requests = [
-        prompts.ask(llm.prompt_set, step, **values(n, " ".join(told[n][1].text.split())[:500])) for n in readable
+        prompts.ask(llm.prompt_set, step, **values(n, " ".join(unwrap(told[n][1].text).text.split())[:500]))
+        for n in readable
     ]
     followed = dict(zip(readable, zip(requests, llm.answer(requests), strict=True), strict=True))
     return [followed.get(n, pair) for n, pair in enumerate(told)]

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from model.marks import names, told_apart
+from model.replies.wrappers import unwrap
 from model.stsg import Attribute, Kind
 
-MAX_CHARS = 16_384
 MAX_ITEMS = 64
 MAX_NAME = 160  # characters: a database indexes names
 _MAX_WORDS = 12  # of a name, predicate or value; longer ones are sentences, not names
@@ -212,8 +212,10 @@ def _numbered(text: str) -> list[str]:
 
 def _clean(reply: str, *, keep_lines: bool = False) -> str:
     """The readable part of a reply: bounded, without control characters or half characters; never empty."""
-    text = reply[:MAX_CHARS].encode("utf-8", "ignore").decode("utf-8")
-    text = "".join(c if c.isprintable() or c == "\n" else " " for c in text).strip()
+    unwrapped = unwrap(reply)
+    if unwrapped.thoughts_only:
+        raise UnreadableReply("thoughts_only")
+    text = "".join(c if c.isprintable() or c == "\n" else " " for c in unwrapped.text).strip()
     if not keep_lines:
         text = " ".join(text.split())
     if not text:
