@@ -13,6 +13,7 @@ from api import errors
 from api.auth import Gate, check_binding, require_token
 from api.body import BodyGuard
 from api.metrics import MeasureRequests, Metrics
+from api.readiness import Readiness
 from api.routes import evaluations, evidence, files, fine_tuning, graphs, health, models, neo4j, qra, runs, videos
 from workers.logs import Forgiving
 from workers.runtime import open_service
@@ -20,7 +21,7 @@ from workers.settings import Settings
 from workers.settings import settings as own_settings
 
 _JSON_LIMIT = 1024 * 1024
-_PATIENCE = 5.0  # seconds for which a caller is kept waiting for a database that is away, before the 503
+_PATIENCE = 1.5  # seconds for which a caller is kept waiting for a database that is away, before the 503
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -36,6 +37,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.service = await run_in_threadpool(open_service, given, patience=_PATIENCE)
+        app.state.readiness = Readiness(app.state.service)
         yield
         app.state.service.close()
 

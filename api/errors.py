@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse
 from graphdb.connection import UNAVAILABLE, CursorGone
 from graphdb.jobs import BeingDeleted
 from model import durable
+from workers.failures import is_away
 
 MEDIA_TYPE = "application/problem+json"
 log = structlog.get_logger()
@@ -161,10 +162,17 @@ async def _unavailable(request: Request, exc: Exception) -> JSONResponse:
     return problem.response(request.url.path)
 
 
+async def _away(request: Request, exc: Exception) -> JSONResponse:
+    log.warning("the storage does not answer", path=request.url.path, error=str(exc))
+    remedy = "Try again in a while; GET /readyz says what is away."
+    detail = "The storage of files does not answer."
+    return Problem(503, "storage_unavailable", detail, remedy, headers={"Retry-After": "5"}).response(request.url.path)
+
+
 async def _of_the_disk(request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, OSError)
     if exc.errno not in durable.FULL:
-        return await _unforeseen(request, exc)
+        return await _unforeseen(request, exc)  # a storage that is away among them
     log.warning("the disk is full", path=request.url.path, error=str(exc))
     detail, remedy = (
         "The service's disk has no room for this.",
@@ -174,6 +182,8 @@ async def _of_the_disk(request: Request, exc: Exception) -> JSONResponse:
 
 
 async def _unforeseen(request: Request, exc: Exception) -> JSONResponse:
+    if is_away(exc):
+        return await _away(request, exc)
     log.error("unforeseen error", path=request.url.path, exc_info=exc)
     detail = "The service made a mistake; it is logged."
     remedy = "Try again; if it stays, report it with the API's log."

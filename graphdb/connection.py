@@ -37,7 +37,14 @@ class _TooMuchAtOnce(Exception):  # noqa: N818 # a verdict on the size of a quer
 def connect(uri: str, user: str, password: str, *, patience: float = PATIENCE) -> Driver:
     """A driver; types that no data has yet are no cause for warnings.
 
-    `patience` is for how many seconds `read` and `write` wait for a database that is away.
+    A database that hangs counts as away: it tells the driver for how long it may be silent, even in a long statement
+    (`server.bolt.connection_keep_alive`, 3 s in ours), and a connection that is silent for longer is given up.
+
+    Args:
+        uri: of the database.
+        user: its user.
+        password: of that user.
+        patience: for how many seconds `read` and `write` wait for a database that is away.
     """
     driver = GraphDatabase.driver(
         uri,
@@ -48,7 +55,7 @@ def connect(uri: str, user: str, password: str, *, patience: float = PATIENCE) -
         retry_delay_multiplier=1.0,
         retry_delay_jitter_factor=0.5,
         connection_timeout=min(30.0, patience),
-        connection_acquisition_timeout=min(60.0, 2 * patience),
+        connection_acquisition_timeout=min(60.0, max(2.0, patience)),
     )
     _patience[driver] = patience
     return driver

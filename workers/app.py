@@ -30,8 +30,8 @@ app.conf.update(
     broker_transport_options={
         "visibility_timeout": 3600,
         "unacked_restore_interval": 2,
-        "socket_timeout": 10,
-        "socket_connect_timeout": 3,
+        "socket_timeout": 2,  # a broker that hangs costs a caller no more
+        "socket_connect_timeout": 2,
         "max_retries": 1,
         "interval_start": 0,
         "interval_step": 0.2,

@@ -17,6 +17,16 @@ from workers.settings import Settings
 from workers.training_folder import JobError
 
 _AWAY = (*UNAVAILABLE, ConnectionError, TimeoutError)
+_REMOTE = (
+    "botocore",
+    "aiobotocore",
+    "aiohttp",
+    "google.api_core",
+    "azure.core",
+    "redis",
+    "kombu",
+)  # libraries of services
+_AWAY_WORDS = ("connect", "timeout", "unavailable", "closed", "disconnected", "operational")
 _OUTAGE_SECONDS = 10.0
 
 
@@ -70,7 +80,7 @@ def _of_the_machine(error: BaseException, detail: str) -> Failure:
     if any(isinstance(e, OSError) and e.errno in durable.FULL for e in causes):
         remedy = "Make room on the disk; the job goes on by itself."
         return Failure("no_room", detail, remedy, passing=True, pause_s=_OUTAGE_SECONDS, counts=False)
-    if any(isinstance(e, _AWAY) for e in causes):
+    if any(is_away(e) for e in causes):
         remedy = "Bring the database or the storage back, then retry the job."
         return Failure("outage", detail, remedy, passing=True, pause_s=_OUTAGE_SECONDS, counts=False)
     if isinstance(error, FileNotFoundError):
@@ -78,6 +88,18 @@ def _of_the_machine(error: BaseException, detail: str) -> Failure:
         return Failure("file_gone", told, "Send the video again, then retry.")
     remedy = "Mend the cause, then retry the job."
     return Failure("internal", detail, remedy, passing=is_gpu_gone(error))
+
+
+def is_away(error: BaseException) -> bool:
+    """Tell whether an error says that the database, the broker or the storage can't be had now.
+
+    A storage's own library isn't imported for this: its errors are known by module and name, as
+    `botocore.exceptions.EndpointConnectionError` is.
+    """
+    if isinstance(error, _AWAY):
+        return True
+    kind = type(error)
+    return kind.__module__.startswith(_REMOTE) and any(word in kind.__name__.lower() for word in _AWAY_WORDS)
 
 
 def is_gpu_gone(error: BaseException) -> bool:

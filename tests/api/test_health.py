@@ -1,15 +1,23 @@
 """What operators and Neo4j Browser ask for."""
 
-import httpx
+from contextlib import contextmanager
+from pathlib import Path
 
+import httpx
+import pytest
+from fsspec.implementations.local import LocalFileSystem
+
+from graphdb.local import LocalNeo4j
+from tests.api.conftest import _serve, _settings
 from tests.api.test_problems import problem
+from workers.storage import Storage
 
 
 def test_readiness_names_what_is_away(api: httpx.Client) -> None:
     assert api.get("/healthz").json() == {"status": "ok"}
     reply = api.get("/readyz")
     checks = problem(reply, 503, "not_ready")["checks"]  # this service has neither a broker nor a worker
-    assert checks["neo4j"] == "ok" and checks["broker"] != "ok" and checks["worker"] != "ok"
+    assert checks["neo4j"] == checks["storage"] == "ok" and checks["broker"] != "ok" and checks["worker"] != "ok"
 
 
 def test_metrics_count_requests_by_route_jobs_by_state_and_bytes(
@@ -45,3 +53,27 @@ def test_the_browser_may_ask_first_and_load_from_anywhere(api: httpx.Client) -> 
         reply = api.get(path, headers={"Origin": asked["Origin"]})
         assert reply.status_code == 200 and reply.headers["access-control-allow-origin"] == "*"
     assert api.get("/neo4j/guide.html?run=<script>").status_code == 422
+
+
+class _Away(LocalFileSystem):
+    """A storage behind a network that is down."""
+
+    protocol = "away"
+
+    def exists(self, path: str, **_: object) -> bool:
+        raise ConnectionRefusedError(f"no route to {path}")
+
+    def open(self, path: str, *_: object, **__: object) -> None:
+        raise ConnectionRefusedError(f"no route to {path}")
+
+
+def test_a_storage_that_is_away_is_named(
+    neo4j: LocalNeo4j, tmp_path: Path, good_bytes: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with contextmanager(_serve)(_settings(neo4j, tmp_path)) as server, httpx.Client(base_url=server.url) as api:
+        monkeypatch.setattr(Storage, "exists", lambda self, name: _Away().exists(name))
+        monkeypatch.setattr(Storage, "take", lambda self, name, file: _Away().open(name))
+        assert "no route" in problem(api.get("/readyz"), 503, "not_ready")["checks"]["storage"]
+        reply = api.post("/v1/videos", content=good_bytes)
+        problem(reply, 503, "storage_unavailable")
+        assert reply.headers["retry-after"]

@@ -27,6 +27,13 @@ def test_a_database_that_is_away_is_told_within_seconds(tmp_path: Path, good_byt
             ThreadPoolExecutor(1) as pool,
         ):
             assert client.get("/v1/runs")["data"] == []
+            os.kill(database.pid, signal.SIGSTOP)
+            try:
+                problem(api.get("/v1/runs", timeout=15), 503, "database_unavailable")
+                assert "does not answer" in problem(api.get("/readyz", timeout=6), 503, "not_ready")["checks"]["neo4j"]
+            finally:
+                os.kill(database.pid, signal.SIGCONT)
+            assert client.get("/v1/runs")["data"] == []
             os.kill(database.pid, signal.SIGKILL)
             files = server.files()
             for ask in (lambda: api.get("/v1/runs"), lambda: api.post("/v1/videos", content=good_bytes)):

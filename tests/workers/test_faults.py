@@ -206,3 +206,30 @@ def _times_apart(rows: list[str]) -> list[str]:
         if row.get("labels") not in (["Keyframe"],) and row.get("type") not in ("SHOWS", "HAS_KEYFRAME"):
             kept.append(json.dumps([row.get("labels"), row.get("type"), properties], sort_keys=True))
     return sorted(kept)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("victim", "part", "seed"), [("neo4j", "neo4j", 5), ("valkey", "broker", 6)])
+def test_a_part_that_hangs_is_named_and_work_goes_on_when_it_answers(
+    video: Rendered, undisturbed: tuple[Client, Path, list[str]], victim: str, part: str, seed: int
+) -> None:
+    client, home, _ = undisturbed
+    [stored, *_] = client.get("/v1/videos")["data"]
+    running = local_stack.running(home)
+    assert running
+    with httpx.Client(base_url=client.url, timeout=15) as api:  # three times what is promised
+        os.killpg(running.pids[victim], signal.SIGSTOP)
+        try:
+            reply = api.get("/readyz", timeout=6)
+            assert reply.status_code == 503 and reply.json()["checks"][part] != "ok" and reply.headers["retry-after"]
+            body = {"model": "perfect", "seed": seed}
+            replies = [api.get("/v1/runs"), api.post(f"/v1/videos/{stored['id']}/runs", json=body)]
+        finally:
+            os.killpg(running.pids[victim], signal.SIGCONT)
+    if victim == "neo4j":
+        assert [r.status_code for r in replies] == [503, 503] and all(r.headers["retry-after"] for r in replies)
+        job = client.post(f"/v1/videos/{stored['id']}/runs", body)
+    else:  # what is stored is sent when the broker is back
+        assert [r.status_code for r in replies] == [200, 202]
+        job = replies[1].json()
+    assert client.until_final(f"/v1/runs/{job['id']}")["state"] == "succeeded"
