@@ -251,6 +251,23 @@ def due(
     return [_unpacked(row["job"]) for row in rows]
 
 
+def give_up(driver: Driver, owner: str) -> list[Job]:
+    """End the leases of a holder that is no more.
+
+    Args:
+        driver: of the database.
+        owner: who held them; it must be dead, or its work is done twice.
+
+    Returns:
+        The jobs, which need a wake-up.
+    """
+
+    def work(tx: ManagedTransaction) -> list[Job]:
+        return [_unpacked(row["job"]) for row in tx.run(cypher("job_give_up"), owner=owner).data()]
+
+    return write(driver, work)
+
+
 def dispatched(driver: Driver, id: str) -> None:
     """Note that a wake-up was sent."""
     write(driver, lambda tx: tx.run(cypher("job_dispatched"), id=id, now=time.time()).consume())

@@ -3,6 +3,8 @@
 A message is only a wake-up for a job whose record is in Neo4j, so the broker may lose or double it.
 """
 
+from typing import Any
+
 from celery import Celery
 from celery.signals import worker_process_init, worker_ready, worker_shutting_down
 from kombu import Exchange, Queue
@@ -48,9 +50,10 @@ def _be_known(**_: object) -> None:
 
 
 @worker_ready.connect
-def _reconcile(**_: object) -> None:
-    from workers import reconciler
+def _reconcile(sender: Any = None, **_: object) -> None:
+    from workers import children, reconciler
 
+    children.watch(getattr(sender, "pool", None))
     reconciler.start()
 
 

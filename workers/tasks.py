@@ -4,11 +4,12 @@ import os
 
 from workers import flows
 from workers.app import app
+from workers.children import owner_of
 from workers.runtime import service
 
 
 def _work(job_id: str, stage: str) -> None:
-    flows.work(service(), job_id, f"{os.uname().nodename}:{os.getpid()}", (stage,))
+    flows.work(service(), job_id, owner_of(os.getpid()), (stage,))
 
 
 @app.task(name="stsg.split")

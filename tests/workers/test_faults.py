@@ -65,11 +65,14 @@ def undisturbed(video: Rendered, tmp_path_factory: pytest.TempPathFactory) -> It
 def test_a_worker_killed_at_each_stage(
     video: Rendered, undisturbed: tuple[Client, Path, list[str]], tmp_path: Path
 ) -> None:
-    """One stack for each point would be slow: the points' markers make each kill once, one run after another."""
+    """One stack for each point would be slow: the points' markers make each kill once, one run after another.
+
+    No lease lapses within the test, so a child that dies has to give its job up at once.
+    """
     _, _, expected = undisturbed
     models = {"perfect": f"scripted:{video.truth.parent}"}
     crash = ",".join(f"{point}={tmp_path / point.replace(':', '-')}" for point in POINTS)
-    with stack(tmp_path / "home", models, STSG_CRASH_AT=crash) as client:
+    with stack(tmp_path / "home", models, STSG_CRASH_AT=crash, STSG_LEASE_SECONDS="3000") as client:
         run = finished(client, video, 0)
         assert edgeless_ids(graph(client, run)) == expected
     assert {f.name for f in tmp_path.iterdir()} >= {p.replace(":", "-") for p in POINTS}
