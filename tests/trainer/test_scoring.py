@@ -2,8 +2,12 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from trainer.evaluation.scoring import correct, normalised, read_choice, read_ending, read_yes_no
+from trainer.evaluation.closed import read_choice, read_yes_no
+from trainer.evaluation.normal import normalised
+from trainer.evaluation.scoring import correct, read_ending
 
 
 @pytest.mark.parametrize(
@@ -77,6 +81,118 @@ def test_a_choice_is_read_by_its_words_or_its_letter_and_not_where_both_disagree
 )
 def test_the_answer_is_read_from_the_end_of_a_rationale(rationale, answer):
     assert read_ending(rationale) == answer
+
+
+COLOURS = ("the red circle", "the blue square", "a green star")
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "**B**",
+        "The correct answer is B.",
+        "Answer: **B**",
+        "B\n\nExplanation: it is blue.",
+        "B\n\nUnlike A and C, it is blue.",
+        "B, because it is blue",
+        "B because it is blue",
+        "<answer>B</answer>",
+        "\\boxed{B}",
+        "$\\boxed{\\text{B}}$",
+        "`B`",
+        "B\u3002",
+        "\uff22",
+        "\uff08B\uff09",
+        "[B]",
+        "b)",
+        "b.",
+        "B: the blue square",
+        "B - the blue square",
+        "Option B",
+        "option (B) is correct",
+        "Based on the video, the answer is (B).",
+        "<think>A or C?</think>\nB",
+        "<think>Not A. So B.</think>\n\n**Answer: (B)**<|im_end|>",
+        "The best option is: (B) the blue square.",
+        "I would choose B.",
+        "I'd go with option B, as it is blue.",
+        "(A) shows a red circle, which does not move. The answer is (B).",
+        "A red circle is in the first clip, but the answer is the blue square.",
+        "Option A is a red circle. Option C is a star. Option B is the correct answer.",
+        "Final answer: B",
+        '{"answer": "B"}',
+        '{"reasoning": "...", "answer": "B"}',
+        '```json\n{"answer": "B"}\n```',
+        "Sure! Here is the answer: B. Let me know if you need anything else!",
+        "It must be (B), given the colour.",
+        "It is the blue square.",
+        "### B",
+        '"B"',
+    ],
+)
+def test_a_choice_is_read_in_every_form_that_models_give_it(reply):
+    assert read_choice(reply, COLOURS) == COLOURS[1]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "A or B",
+        "A/B",
+        "A and B",
+        "(A) or (B)",
+        "The answer is A or B.",
+        "It is either (A) or (B).",
+        "A, B",
+        "the red circle or the blue square",
+        "The answer is D.",
+        "A man walks by.",
+        "I do not know.",
+        "<think>It is B",
+        "Both B and C fit.",
+        "The answer is not clear.",
+        "",
+    ],
+)
+def test_nothing_is_guessed_where_a_reply_names_no_option_or_several(reply):
+    assert read_choice(reply, COLOURS) is None
+
+
+@given(st.text(alphabet='ABCDE abcde().:,*\n<>{}"redcirclbluorandswi', max_size=60))
+def test_no_option_is_chosen_that_a_reply_does_not_name(reply):
+    said = read_choice(reply, COLOURS)
+    if said is not None:
+        letter = "ABC"[COLOURS.index(said)]
+        assert letter in reply or letter.lower() in reply or normalised(said) in normalised(reply)
+
+
+@given(st.text())
+def test_every_text_is_read_or_not(reply):
+    assert read_choice(reply, COLOURS) in (None, *COLOURS) and read_yes_no(reply) in (None, "yes", "no")
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        ("The answer is yes.", "yes"),
+        ("Answer: Yes", "yes"),
+        ("**Yes**, it does.", "yes"),
+        ("Yes, no doubt", "yes"),
+        ("Yes, there is no cup.", "yes"),
+        ("No, there isn't.", "no"),
+        ("<think>Yes? No?</think>No.", "no"),
+        ("\\boxed{No}", "no"),
+        ("The man sits. So the answer is no.", "no"),
+        ("No<|im_end|>", "no"),
+        ("Yes or no?", None),
+        ("yes/no", None),
+        ("No, yes it is", None),
+        ("Yes. No.", None),
+        ("It is not certain", None),
+    ],
+)
+def test_yes_and_no_are_read_in_every_form_that_models_give_them(reply, expected):
+    assert read_yes_no(reply) == expected
 
 
 def test_yes_and_no_are_read_from_the_first_word():

@@ -13,7 +13,7 @@ from trainer.benchmarks.items import PROMPT, Item, Media, Outcome, Scoring
 from trainer.benchmarks.judging import judged
 from trainer.benchmarks.suite import Loaded, Results, Suite
 from trainer.evaluation.benchmark import stratum
-from trainer.evaluation.scoring import normalised
+from trainer.evaluation.normal import normalised
 
 WHERE = (
     "Get AGQA 2.0 (balanced) from cs.stanford.edu/people/ranjaykrishna/agqa and the videos Charades_v1_480 from"

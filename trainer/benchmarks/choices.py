@@ -6,11 +6,11 @@ faults that the strict one (the default) lacks: it looks for the first word and 
 "." are always right, "A man opens a door" is right where A is, and "Option A" never is.
 """
 
-import re
 from collections.abc import Sequence
 
 from trainer.benchmarks.items import UNREAD, Item, Outcome, Scoring
-from trainer.evaluation.scoring import normalised, read_choice
+from trainer.evaluation.closed import read_choice
+from trainer.evaluation.normal import normalised
 
 LETTERS = "ABCDEFGHIJ"
 SYSTEM = (
@@ -37,15 +37,8 @@ def chosen(official: bool = False) -> Scoring:
 
 
 def _strict(item: Item, reply: str) -> Outcome:
-    said = read_choice(_without_lead(reply), item.options)
+    said = read_choice(reply, item.options)
     return UNREAD if said is None else Outcome(normalised(said) == normalised(item.answer))
-
-
-def _without_lead(reply: str) -> str:
-    """The reply without the words that only announce it."""
-    return re.sub(
-        r"^(the best option is|best option|the answer is|answer|option)\b[ :]*", "", reply.strip(), flags=re.I
-    )
 
 
 def _official(item: Item, reply: str) -> Outcome:

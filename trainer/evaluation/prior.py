@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from trainer.evaluation.scoring import normalised
+from trainer.evaluation.normal import normalised
 
 _QUOTED = re.compile(r'"[^"]*"')
 _NUMBER = re.compile(r"\d[\d.]*")
