@@ -10,7 +10,7 @@ from model import prompts
 from model.induction.merging import candidates, likeness, matched
 from model.induction.rejects import Reading, Rejects
 from model.induction.verification import YES_NO, is_yes
-from model.replies import read_sentence
+from model.replies import read_event
 from model.stsg import Clip, Event, ObjectNode, Reference, SceneGraph
 from model.video_llm import Reply, Request, VideoLLM
 
@@ -116,7 +116,7 @@ def _events(clips: Sequence[Clip], llm: VideoLLM, reading: Reading) -> tuple[Eve
     requests = [prompts.ask(llm.prompt_set, "bridging_2_event", frames=clip.keyframes) for clip in clips]
     events = []
     for clip, request, reply in zip(clips, requests, llm.answer(requests), strict=True):
-        said = reading.one(request, reply, read_sentence)
+        said = reading.one(request, reply, read_event)
         if said:
             evidence = tuple(e for e in (reply.exchange,) if e)
             events.append(Event(clip.index, said.rstrip("."), clip.t_start, clip.t_end, evidence))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from model.replies import UnreadableReply
+from model.replies import UnreadableReply, refusals
 from model.video_llm import Reply, Request
 
 T = TypeVar("T")
@@ -53,13 +53,17 @@ class Reading:
 
     def one(self, request: Request, reply: Reply, reader: Callable[[str], T]) -> T | None:
         """The reply as a value, None where it can't be read."""
-        try:
-            return reader(reply.text)
-        except UnreadableReply as e:
-            reason = e.reason if reply.text.strip() else _why_empty(reply)
-            self.refuse(request.step, reason, reply)
-            self._items[-1] = replace(self._items[-1], unread=True)
-            return None
+        with refusals() as refused:
+            try:
+                value = reader(reply.text)
+            except UnreadableReply as e:
+                reason = e.reason if reply.text.strip() else _why_empty(reply)
+                self.refuse(request.step, reason, reply)
+                self._items[-1] = replace(self._items[-1], unread=True)
+                return None
+        for reason, text in refused:  # names and values that are none
+            self.refuse(request.step, reason, reply, text)
+        return value
 
     def refuse(self, step: str, reason: str, reply: Reply, what: str = "") -> None:
         """Count something that a reply says and that can't be used."""
