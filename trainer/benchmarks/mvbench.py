@@ -6,14 +6,16 @@ from typing import Any
 
 from trainer.benchmarks.choices import LETTERS, choice_prompt, chosen
 from trainer.benchmarks.files import BenchmarkError, field, records
-from trainer.benchmarks.items import Item, Media
+from trainer.benchmarks.items import Item
+from trainer.benchmarks.mvbench_files import find_media
 from trainer.benchmarks.suite import Loaded, Results, Suite
 
 WHERE = (
     "Get MVBench from huggingface.co/datasets/OpenGVLab/MVBench: the folder json/ and, unpacked, the folder video/; the"
-    " videos of Fine-grained Pose (nturgbd) have a licence of their own. Put both folders into one."
+    " videos of Fine-grained Pose (nturgbd) have a licence of their own. Put both folders into one. Videos are found in"
+    " the hub's layouts of any date (such as video/ssv2_video_mp4, video/data0613/star), and as lmms-eval has them (such"
+    " as star/Charades_segment, cut already)."
 )
-_FRAME_RATE = 3.0  # of the folders of pictures (TVQA)
 # File of each task, where its videos lie below video/, and whether a part of them is asked about.
 TASKS: Mapping[str, tuple[str, str, bool]] = {
     "Action Sequence": ("action_sequence", "star/Charades_v1_480", True),
@@ -65,10 +67,8 @@ def _item(task: str, number: int, record: Mapping[str, Any], path: Path, folder:
     options = tuple(map(str, field(record, "candidates", path, WHERE)))
     if options.count(answer) != 1 or len(options) > len(LETTERS):
         raise BenchmarkError(f"Answer {number} of {path} is not one of its candidates, once.", f"Get it again: {WHERE}")
-    source = folder / "video" / place / video
     start, end = (float(field(record, name, path, WHERE)) if part else None for name in ("start", "end"))
-    rate = _FRAME_RATE if source.is_dir() else None
-    media = Media(source, start, end, rate) if source.exists() else None
+    media = find_media(folder, place, video, start, end)
     prompt = choice_prompt(question, options)
     id = f"{TASKS[task][0]}/{number}"
     return Item(id, f"{place}/{video}", question, answer, prompt, options, groups={"task": (task,)}, media=media)
