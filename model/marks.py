@@ -2,7 +2,7 @@
 
 import re
 
-from model.nouns import singular
+from model.inflection import singular
 from model.stsg import words_of
 
 _MOST = 7  # words, so that a name has eight

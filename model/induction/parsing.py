@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from model import prompts
 from model.induction.rejects import Reading, Rejects
-from model.nouns import one_of
+from model.inflection import one_of
 from model.rationale.english import content_words, plural, progressive
 from model.replies import (
     read_attributes,

@@ -5,21 +5,11 @@ Names, predicates and values are a model's own words, so each function takes any
 
 import re
 from functools import cache
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from model import inflection
+from model.inflection import engine
 from model.stsg import words_of
-
-if TYPE_CHECKING:
-    import inflect
-
-
-@cache
-def _engine() -> "inflect.engine":
-    """Loaded when first needed: its import takes seconds, which a service that only starts should not pay."""
-    import inflect
-
-    return inflect.engine()
-
 
 _DETERMINERS = words_of(
     "a an the this that these those his her its their my your our some someone something each another everyone everybody"
@@ -53,7 +43,6 @@ _DOUBLED = words_of(
 )
 _PLAIN = {"lies": "lie", "ties": "tie", "dies": "die", "focuses": "focus"}  # likewise
 _NOUNS = words_of("part member half side") | _DETERMINERS  # at the head of a predicate, such as "part of"
-_MASS = words_of("hair weather")  # of which there are no two
 _AFTER_HEAD = words_of("at behind beside by for from in near next of on over that to under wears who whose with")
 _EMPTY_WORDS = words_of("a an the of to in on at is are and or with it its that which")
 
@@ -83,7 +72,7 @@ def quoted(text: str) -> str:
 @cache
 def ordinal(index: int) -> str:
     """The place of a clip counted from zero: 0 is "first", 20 is "twenty-first"."""
-    return str(_engine().number_to_words(_engine().ordinal(str(index + 1))))
+    return str(engine().number_to_words(engine().ordinal(str(index + 1))))
 
 
 def clip_name(index: int) -> str:
@@ -104,25 +93,24 @@ def is_plural(noun: str) -> bool:
     head = _head(noun)
     if not head or head in _SINGULAR or head.endswith(("ss", "us", "is")):
         return False
-    return head in _PLURAL or bool(_engine().singular_noun(head))
+    return head in _PLURAL or inflection.has_no_singular(head) or inflection.singular(head) != head
 
 
 def _head(noun: str) -> str:
     """The word that decides about the verb: "pair" of "pair of shoes", "man" of "man with glasses"."""
     found = words(noun)
-    ends = (i for i, word in enumerate(found) if i and (word in _AFTER_HEAD or word.endswith("ing")))
+    ends = (i for i, word in enumerate(found) if i and (word in _AFTER_HEAD or _is_doing(word, i + 1 == len(found))))
     return found[next(ends, len(found)) - 1] if found else ""
+
+
+def _is_doing(word: str, is_last: bool) -> bool:
+    """Whether a word says what the noun before it does, as "wearing" does; "brick building" ends in a noun."""
+    return word.endswith("ing") and not (is_last and inflection.is_countable_ing(word))
 
 
 def plural(noun: str) -> str:
     """Several of what a noun names: "sizes", but "hair"."""
-    mass = noun.endswith(("ing", "ness", "wear")) or _head(noun) in _MASS
-    if mass or is_plural(noun):
-        return noun
-    try:
-        return str(_engine().plural(noun))
-    except Exception:  # noqa: BLE001 # of what is no noun, which a model may say
-        return noun
+    return noun if is_plural(noun) else inflection.several(noun)
 
 
 def with_be(noun: str) -> str:
@@ -200,7 +188,7 @@ def _participle(verb: str) -> str:
     """The form in -ing; of several syllables only those with the stress on the last double its consonant."""
     if verb in _DOUBLED:
         return f"{verb}{verb[-1]}ing"
-    made = _PARTICIPLES.get(verb) or str(_engine().present_participle(verb))
+    made = _PARTICIPLES.get(verb) or str(engine().present_participle(verb))
     several = len(re.findall(r"[aeiouy]+", verb)) > 1
     return f"{verb}ing" if several and made == f"{verb}{verb[-1]}ing" and verb not in _PARTICIPLES else made
 
@@ -208,7 +196,7 @@ def _participle(verb: str) -> str:
 @cache
 def _plain(verb: str) -> str:
     """A verb in the third person as it is in the plural: "hold", "have"."""
-    return _PLAIN.get(verb) or str(_engine().plural_verb(verb))
+    return _PLAIN.get(verb) or str(engine().plural_verb(verb))
 
 
 def with_attribute(noun: str, type: str, value: str) -> str:

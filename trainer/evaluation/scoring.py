@@ -7,7 +7,8 @@ import re
 from collections.abc import Sequence
 
 from model.replies import spoken, unwrap
-from trainer.evaluation.closed import read_choice, read_yes_no
+from trainer.evaluation.closed import read_choice as read_choice
+from trainer.evaluation.closed import read_yes_no as read_yes_no
 from trainer.evaluation.normal import MAX_CHARS, normalised
 
 _LONGEST_ENDING = 4  # words of a rationale's end that pass for an answer
