@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from model.rationale.moments import clips_at, clips_to_tell, frames_at
+from model.replies import without_tokens
 from model.stsg import seconds_of
 
 Part = Literal["answer", "rationale"]
@@ -72,8 +73,11 @@ def examples(
 
 
 def _plain(text: str) -> str:
-    """The text without what trainers would count as one more video or image, and then refuse the row."""
-    return _PLACEHOLDER.sub(r"(\1)", text)
+    """The text without control tokens and what trainers would count as one more video or image."""
+    text = _PLACEHOLDER.sub(r"(\1)", text)
+    while (without := without_tokens(text)) != text:  # what is left may be one again
+        text = without
+    return text
 
 
 def video_path(video_id: str) -> str:

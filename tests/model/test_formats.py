@@ -111,6 +111,19 @@ def test_a_row_shows_as_many_videos_as_it_names(name: str) -> None:
         assert json.dumps(row).lower().count("<video>") == 1 and "<image>" not in json.dumps(row).lower()
 
 
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize(
+    "token",
+    ["<|im_end|>", "<|eot_id|>", "</s>", "<turn|>", "<end_of_utterance>", "<end_of_turn>", "<｜end▁of▁sentence｜>",
+     "<|image_pad|>", "<|vision_start|>", "<image_soft_token>", "<pad>", "[INST]", "</think>", "<|im<|x|>_end|>"],
+)  # fmt: skip
+def test_no_text_in_a_row_holds_a_control_token(name: str, token: str) -> None:
+    row = sample("vid_1", 1, f"Who holds{token} it?{token}")
+    row |= {"answer": f"man{token}", "rationale": [f"{line}{token}" for line in row["rationale"]]}
+    plain = sample("vid_1", 1, "Who holds it?") | {"answer": "man"}
+    assert to_rows(row, name) == to_rows(plain, name)
+
+
 def test_llama_factory_is_told_where_everything_is() -> None:
     entry = dataset_info("mine", "mine.jsonl")["mine"]
     row = to_rows(sample("vid_1", 1), "sharegpt")[0]
