@@ -18,8 +18,8 @@ class Pairs(list[tuple[str, Any]]):
 
 
 def normal(key: str) -> str:
-    """A key as it is compared: "Object Name" -> "object_name"."""
-    return re.sub(r"[\s_-]+", "_", key.strip().lower())
+    """A key as it is compared: "Object Name", "objectName" -> "object_name"."""
+    return re.sub(r"[\s_-]+", "_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", key.strip()).lower())
 
 
 def json_values(text: str) -> list[Any]:
@@ -91,6 +91,6 @@ def straight(text: str) -> str:
 
 def json_fields(text: str, *keys: str) -> Iterator[str]:
     """The strings that follow one of the keys, in JSON or in something like it: `["key": "value"]`, `key: [value]`."""
-    pattern = rf"""(?<![\w])["']?(?:{"|".join(keys)})["']?\s*:\s*\[?\s*["']?([^",\]}}]{{0,200}})"""
+    pattern = rf"""(?<![\w])["']?(?:{"|".join(keys)})["']?\s*:\s*\[?\s*["']?([^",\]}}\n]{{0,200}})"""
     for found in re.finditer(pattern, straight(text), re.IGNORECASE):
         yield found[1]

@@ -35,7 +35,7 @@ NAME_KEYS = frozenset(
         "subject",
     ]
 )
-_MARKER = r"(?:[-*+\u2022\u2013\u25cf\u25aa\u2023]|\(?\d{1,3}[.):]|\(?[a-z]\))"
+_MARKER = r"(?:[-*+\u2022\u2013\u25cf\u25aa\u2023]|\(?\d{1,3}[.):]|\(?[a-z]\)|[a-z]\.)(?:\s+\[[ x]\])?"
 ITEM = re.compile(rf"^( *){_MARKER}\s+(?=\S)")  # what begins an item of a list
 _LABEL = r"(?:(?:object|item|thing|entity|name|label|category|class)(?: name)?(?: ?#?\d{1,3})?)"
 _LABELLED = re.compile(rf"{_LABEL}\s*[:=]\s*(?=\S)", re.IGNORECASE)
@@ -45,7 +45,7 @@ _HEADER = re.compile(
     re.IGNORECASE,
 )
 _NONE = re.compile(
-    r"(?:(?:there (?:are|is|were) (?:no|not any|nothing|none)"
+    r"(?:(?:there (?:are|is|were) (?:no|not any|nothing|none)|there (?:aren't|isn't) any"
     r"|(?:it|the \w+|this \w+) (?:contains?|shows?|has|have) no(?:thing)?"
     r"|i (?:do not|don't|could not|couldn't) (?:see|find|detect|identify|observe))\b.*"
     r"|(?:no|none|nothing|not any|n/?a|nil|null|empty)\b[^,\n\[]*|\[\s*\]|\[?\s*(?:none|null|n/a)\s*\]?)",
@@ -118,12 +118,16 @@ _NUMBERED = re.compile(r" *(?:[-*\u2022] +)?\(?#?\d{1,3}\s*[.):]\s*(.*)")
 _QUANTITY_KEYS = frozenset(["quantity", "count", "number", "total", "amount"])
 
 
+_TAG = re.compile(r"</?[a-z_]{1,20}>", re.IGNORECASE)
+_ALSO = re.compile(r"(object|item|name|label)[ _]?\d{1,3}", re.IGNORECASE)
+
+
 def read_objects(reply: str) -> list[str]:
     """Distinct object names: `[circle, square]`, a list, also one a line and with descriptions, a table, JSON or a sentence.
 
     "1. **Man**: walking on the left" -> ["man"]
     """
-    text = clear(reply)
+    text = _TAG.sub("", clear(reply))
     if _NONE.fullmatch(text.strip(" .!")):
         raise UnreadableReply("no_items")
     values = json_values(text)
@@ -131,8 +135,12 @@ def read_objects(reply: str) -> list[str]:
     if not found and (rows := table_rows(text)):
         found = column(rows, NAME_KEYS)
     if not found:
-        groups = re.findall(r"\[([^\[\]]*)\]", text)
-        found = [part for group in groups for part in _parts(group)] if groups else _listed(text)
+        groups = [group for group in re.findall(r"\[([^\[\]]*)\]", text) if group.strip(" x")]
+        found = (
+            [_DESCRIBES.split(part.strip())[0] for group in groups for part in _parts(group)]
+            if groups
+            else _listed(text)
+        )
     return distinct(name(ITEM.sub("", f"{part.strip()} ")) for part in found[: 4 * MAX_ITEMS])
 
 
@@ -158,7 +166,9 @@ def _without_names(item: Pairs) -> list[Any]:
     inner = [v for _, v in item]
     if len(item) == 1 and isinstance(inner[0], list):
         return [inner[0]]
-    if all(key.strip().isdigit() for key, _ in item):
+    if (kind := item.get({"type"})) is not None:
+        return [kind]
+    if all(key.strip().isdigit() or _ALSO.fullmatch(key.strip()) for key, _ in item):
         return inner
     return [key for key, _ in item if not normal(key).startswith(("bbox", "box", "score", "confidence", "id", "point"))]
 
@@ -185,6 +195,11 @@ def _parts(text: str) -> list[str]:
 
 def _listed(text: str) -> list[str]:
     """The items of a list without brackets: with marks, one a line, or in a sentence."""
+    text = text[1:-1] if text.startswith("(") and text.find(")") == len(text) - 1 else text
+    if "\n" not in text and (" | " in text or " / " in text):
+        return re.split(r"\s[|/]\s", text)
+    if len(re.findall(r"(?<!\S)\d{1,2}[.)] ", text)) > 1 and "\n" not in text:  # numbered on one line
+        text = re.sub(r"(?<!\S)(?=\d{1,2}[.)] )", "\n", text)
     lines = [line for line in text.splitlines() if line.strip()]
     items = [(found, line) for line in lines if (found := ITEM.match(line))]
     if len(items) > 1:
@@ -229,6 +244,9 @@ def _line(line: str, lines: int) -> list[str]:
     if lines > 1 and "," not in head and colon:
         return [head]
     parts = _parts(line)
+    last = re.split(r"\s+and\s+", parts[-1])
+    if len(last) == 2 and all(0 < len(piece.split()) <= 2 for piece in last):
+        parts = [*parts[:-1], *last]
     if (
         len(parts) == 1
         and len(parts[0].split()) > 3
@@ -283,6 +301,8 @@ def _in_lines(text: str, category: str) -> tuple[int | None, list[str]]:
     quantity = None
     for line in re.sub(r"(?<=[^\n]) +(?=1[.)] )", "\n", text).splitlines()[: 4 * MAX_ITEMS]:
         cells = [cell.strip() for cell in line.strip(" |").split("|")]
+        if len(cells) == 2 and names(cells[0], category) and cells[1].isdigit():
+            line = f"Quantity: {cells[1]}"
         if len(cells) > 2 and cells[0].isdigit():
             line = f"{cells[0]}. {': '.join(cells[1:])}"
         stripped = line.strip(" *-")
@@ -312,11 +332,11 @@ def _in_json(values: list[Any], category: str) -> tuple[int | None, list[str]]:
             if isinstance(said, int | str) and (found := re.search(_NUMBER, str(said), re.IGNORECASE)):
                 quantity = _number(found[1])
             inner = next((v for _, v in item if isinstance(v, list)), [])
-            marks += [_mark(_told(one), category) for one in inner if isinstance(one, str | Pairs)]
+            marks += [_mark(_remark(one), category) for one in inner if isinstance(one, str | Pairs)]
     return quantity, marks
 
 
-def _told(item: str | Pairs) -> str:
+def _remark(item: str | Pairs) -> str:
     """What is said of an instance: its last text."""
     if isinstance(item, str):
         return item

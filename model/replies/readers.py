@@ -38,22 +38,20 @@ _SAID_YES_NO = re.compile(rf"\b(?:yes|no)\b|{_NOT}(true|false)\b")
 _ACTING = re.compile(  # "the man is walking" says what the man does
     r"(?:the|an?|this|that|it|he|she|they)\b(?: [\w'-]+){0,5}? (?:is|are|was|were|(?:seems?|appears?) to be) (?=\w+ing\b)"
 )
-_TYPE_KEYS = frozenset(
-    [
-        "type",
-        "attribute",
+_TYPE_KEYS = (  # of two, the one that stands first here
+    *(
         "attribute_type",
         "attribute_name",
+        "type",
+        "attribute",
         "property",
         "key",
-        "name",
         "category",
         "kind",
         "aspect",
         "feature",
-        "characteristic",
-        "field",
-    ]
+    ),
+    *("characteristic", "field", "name"),
 )
 _VALUE_KEYS = frozenset(["value", "values", "attribute_value", "val", "detail", "details", "description"])
 _ABOUT_OBJECT = frozenset(
@@ -66,6 +64,8 @@ _TRIPLET_KEYS = (
     frozenset(["predicate", "relation", "relationship", "pred", "verb", "p", "action"]),
     frozenset(["object", "obj", "target", "o", "tail"]),
 )
+_FIELD_LABEL = re.compile(r"(?:subject|predicate|relation|object)\s*:\s*", re.IGNORECASE)
+_LETTER = re.compile(r"^[ \t]{0,8}(q|r|a|question|rationale|reasoning|answer)[ \t]{0,4}:", re.IGNORECASE | re.MULTILINE)
 _REWRITE_KEYS = (
     frozenset(["q", "question", "rewritten_question", "new_question"]),
     frozenset(["r", "rationale", "rationales", "reasoning", "steps", "explanation"]),
@@ -110,13 +110,14 @@ def _attribute_pairs(decoded: Any) -> Iterator[tuple[str, str]]:
         seen += 1
         item = pending.pop(0)
         if isinstance(item, Pairs):
-            typed = next((k for k, v in item if normal(k) in _TYPE_KEYS and isinstance(v, str)), None)
+            kind = next((v for key in _TYPE_KEYS if isinstance(v := item.get((key,)), str)), None)
             values = item.get(_VALUE_KEYS)
-            if typed is not None and values is not None:
-                kind = next(v for k, v in item if k == typed)
+            if kind is not None and values is not None:
                 yield from ((kind, x) for x in _texts(values))
             else:
                 yield from _pairs_of(item, pending)
+        elif isinstance(item, list) and len(item) == 2 and all(isinstance(x, str) and ":" not in x for x in item):
+            yield item[0], item[1]
         elif isinstance(item, list):
             pending.extend(item)
 
@@ -155,7 +156,7 @@ def _colon_pairs(text: str) -> Iterator[tuple[str, str]]:
         if not colon:
             key, colon, said = re.sub(r"\s+[-\u2013\u2014=]\s+", ":", item, count=1).partition(":")
         bare = normal(key.strip(" \"'"))
-        if colon and bare in _TYPE_KEYS - {"category"} and said.strip(" \"'"):
+        if colon and bare in _TYPE_KEYS and bare != "category" and said.strip(" \"'"):
             typed = said
         elif colon and bare in _VALUE_KEYS and typed:
             yield typed, said
@@ -169,7 +170,7 @@ def read_triplets(reply: str) -> list[tuple[str, str, str]]:
 
     Also as JSON, in round brackets, or as rows of a table.
     """
-    text = clear(reply)
+    text = clear(reply).replace("&lt;", "<").replace("&gt;", ">")
     found, denied = [], False
     for subject_text, predicate_text, object_text in _triplet_fields(text):
         hedged = plain(without_markdown(predicate_text))
@@ -196,11 +197,15 @@ def _triplet_fields(text: str) -> list[list[str]]:
         found = [row[-3:] for row in table_rows(text)[1:] if len(row) >= 3]
     if not any(map(_is_triplet, found)):
         found = [_fields(inner) for inner in re.findall(r"\[([^\[\]\n]{1,500})\]", text)[: 4 * MAX_ITEMS]]
+    if not any(map(_is_triplet, found)):
+        lines = [ITEM.sub("", line) for line in text.splitlines()[: 4 * MAX_ITEMS]]
+        found = [_fields(re.sub(r"\s+(?:->|\u2192|-|\u2013)\s+", ",", line)) for line in lines]
     return [fields for fields in found if _is_triplet(fields)]
 
 
 def _fields(text: str) -> list[str]:
-    return [field.strip() for field in text.split(",")]
+    text = text if "," in text else text.replace(";", ",")
+    return [_FIELD_LABEL.sub("", field.strip()) for field in text.split(",")]
 
 
 def _is_triplet(fields: list[str]) -> bool:
@@ -227,8 +232,8 @@ def _json_triplets(decoded: Any) -> Iterator[list[str]]:
 
 def read_action(reply: str) -> str:
     """A verb phrase: `{"action": "..."}`, or the phrase itself."""
-    text = " ".join(clear(reply).split())
-    phrase = next(json_fields(text, "actions?", "verb", "activity"), text)
+    text = clear(reply)
+    phrase = next(filter(str.strip, json_fields(text, "actions?", "verb", "activity")), "") or _only_text(text)
     phrase = _HEDGES.sub("", _ACTING.sub("", plain(phrase), count=1), count=1)
     if phrase in NOTHING:
         raise UnreadableReply("no_action")
@@ -237,10 +242,19 @@ def read_action(reply: str) -> str:
     return phrase
 
 
+def _only_text(text: str) -> str:
+    """The text in JSON that has but one, else the first item of a list, or all of it."""
+    found = [v for item in json_values(text) if isinstance(item, Pairs) for _, v in item if isinstance(v, str)]
+    if len(found) == 1:
+        return found[0]
+    first = text.strip().splitlines()[0]
+    return ITEM.sub("", first) if ITEM.match(first) else text
+
+
 def read_predicate_object(reply: str) -> tuple[str, str]:
     """A predicate and the thing acted upon, "" for none: `{"predicate": "jumping on", "object": "bed"}`."""
-    text = " ".join(clear(reply).split())
-    predicate = value(next(json_fields(text, "predicate", "verb", "relation", "actions?"), ""))
+    text = clear(reply)
+    predicate = value(next(json_fields(text, "predicates?", "verb", "relation", "actions?"), ""))
     target = name(next(json_fields(text, "objects?", "target"), ""))
     if not predicate:
         raise UnreadableReply("no_predicate")
@@ -252,7 +266,8 @@ def read_rewrite(reply: str) -> tuple[str, tuple[str, ...], str]:
 
     The keys may be whole words, in any case.
     """
-    found = next((item for item in json_values(clean(reply)) if isinstance(item, Pairs)), Pairs())
+    values = [x for item in json_values(clean(reply)) for x in ([item] if isinstance(item, Pairs) else _listed(item))]
+    found = next((item for item in values if isinstance(item, Pairs)), None) or _lettered(reply)
     if len(found) == 1 and isinstance(found[0][1], Pairs):
         found = found[0][1]
     question, steps, answer = (found.get(keys) for keys in _REWRITE_KEYS)
@@ -266,6 +281,16 @@ def read_rewrite(reply: str) -> tuple[str, tuple[str, ...], str]:
     if not question.strip() or not answer.strip() or not lines or not all(line.strip() for line in lines):
         raise UnreadableReply("empty_part")
     return question.strip(), tuple(line.strip() for line in lines), answer.strip()
+
+
+def _listed(item: Any) -> list[Any]:
+    return item if isinstance(item, list) else []
+
+
+def _lettered(reply: str) -> Pairs:
+    """The parts of "Q: ... R: ... A: ..." that begin a line each."""
+    pieces = _LETTER.split(clear(reply))
+    return Pairs(zip(pieces[1::2], map(str.strip, pieces[2::2]), strict=True))
 
 
 def _numbered(text: str) -> list[str]:

@@ -19,12 +19,29 @@ _SEE = (
 )
 _BEGINS = r"(?:an?|the|two|three|one|several|some|many|we|you|there|it|people|someone|he|she|they)"
 _LEADS = (
-    re.compile(r"(?:event|sentence|description|caption|summary|narrative)\s*[:\uff1a]\s*", re.IGNORECASE),
+    re.compile(r"(?:[-*\u2022]|\d{1,2}[.)])\s+|(?:here|overall|in summary),\s+", re.IGNORECASE),
     re.compile(
-        rf"(?:in|throughout|during|over the course of|across|from) {_THE}(?:[,:]\s+|\s+(?={_BEGINS}\b))(?:{_SEE}\s+)?",
+        rf"as (?:shown|seen|depicted) in {_THE},\s+|(?:a|the) {_MEDIUM} of (?=an?\b|the\b|two\b)", re.IGNORECASE
+    ),
+    re.compile(
+        r"(?:the|this) (?:\w+ )?(?:event|action|activity)(?: (?:shown|depicted|captured|seen|that takes place|taking place))?"
+        rf"(?: (?:in|of) {_THE})?(?: is| shows| involves)(?: that)?\s*:?\s+(?={_BEGINS}\b)",
         re.IGNORECASE,
     ),
-    re.compile(rf"{_THE} {_SHOWS}(?: that| how| us)?\s+", re.IGNORECASE),
+    re.compile(
+        rf"it (?:appears|seems) that\s+|what happens is that\s+|(?:it|the camera) {_SHOWS}(?: that)?\s+", re.IGNORECASE
+    ),
+    re.compile(r"(?:event|sentence|description|caption|summary|narrative)\s*[:\uff1a]\s*", re.IGNORECASE),
+    re.compile(
+        rf"(?:in|throughout|during|over the course of|across|from) {_THE}(?: provided)?"
+        rf"(?:[,:]\s+|\s+(?={_BEGINS}\b))(?:{_SEE}\s+)?",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        rf"(?:{_THE}|{_MEDIUM})(?: (?:you )?provided)? {_SHOWS}(?: that| how| us)?:?\s+"
+        r"(?:the moment (?:when |in which |that )?)?",
+        re.IGNORECASE,
+    ),
     re.compile(rf"{_SEE}(?: that)?\s+", re.IGNORECASE),
 )
 _MAX_WORDS = 200

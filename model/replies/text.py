@@ -26,6 +26,8 @@ _WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {
     ord("\u3002"): ".",
     ord("\u3010"): "[",
     ord("\u3011"): "]",
+    ord("\u27e8"): "<",
+    ord("\u27e9"): ">",
 }
 _PAIRS = ("()", "[]", "{}", "<>", "\u201c\u201d", "\u00ab\u00bb", "\u300c\u300d")
 _SAYS = re.compile(
@@ -122,9 +124,14 @@ def fault(text: str) -> str:
 
     "dog" -> ""; "dog**: brown" -> "markup"; "man (on the" -> "half_of_a_pair"; "12" -> "no_word"; "objects" -> "heading"
     """
-    if any(mark in text for mark in ("**", "__", "|", "{", "}", "`", "<", ">", "\\", "##", "[", "]", "://")):
+    if text.count('"') % 2:
+        return "half_of_a_pair"
+    if any(
+        mark in text
+        for mark in ("**", "__", "|", "{", "}", "`", "<", ">", "\\", "##", "[", "]", "://", '":', "':", "->")
+    ):
         return "markup"
-    if text.count('"') % 2 or any(text.count(pair[0]) != text.count(pair[1]) for pair in _PAIRS):
+    if any(text.count(pair[0]) != text.count(pair[1]) for pair in _PAIRS):
         return "half_of_a_pair"
     if all(c.isdigit() or c.isspace() or c in punctuation for c in text):
         return "no_word"
