@@ -28,9 +28,10 @@ _ONE = words_of(  # in s, and no plural
 _MASS = words_of(  # of which there are no two
     "hair weather water grass sand snow ice rain smoke fog mud dirt dust soil gravel concrete asphalt furniture clothing"
     " luggage baggage traffic equipment machinery food bread rice pasta butter cheese milk coffee tea juice sugar salt flour"
-    " honey meat beef pork bacon jewelry jewellery cutlery silverware tableware foliage vegetation greenery scenery graffiti garbage"
-    " trash litter rubbish laundry hay straw wool cotton leather plastic wood lumber paint money cash mail music information advice"
-    " makeup footwear shade sunlight daylight lightning thunder fur foam steam sky air popcorn lettuce spinach broccoli garlic"
+    " honey meat beef pork bacon jewelry jewellery cutlery silverware tableware foliage vegetation greenery scenery graffiti"
+    " garbage trash litter rubbish laundry hay straw wool cotton leather plastic wood lumber paint money cash mail music"
+    " information advice makeup footwear shade sunlight daylight lightning thunder fur foam steam sky air popcorn lettuce"
+    " spinach broccoli garlic"
     " seaweed driftwood firewood software hardware evidence"
 )
 _ING = words_of(  # nouns that one can count; other words in -ing are doings
