@@ -164,6 +164,7 @@ class Video(BaseModel):
     frames: int
     codec: str
     rotation: int | None = Field(None, description="Degrees clockwise that turn the stored picture upright.")
+    mirrored: bool | None = Field(None, description="Whether left and right change places before it is turned.")
     pixel_aspect: float | None = Field(None, description="Width of a stored pixel by its height.")
     interlaced: bool | None = None
     transfer: Literal["sdr", "pq", "hlg"] | None = Field(None, description="How light is coded; pq and hlg are HDR.")

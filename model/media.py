@@ -19,6 +19,7 @@ from model.streams import (
     MediaError,
     MediaLimits,
     choose_stream,
+    display_matrix,
     frame_rate,
     open_container,
     pixel_aspect,
@@ -117,5 +118,11 @@ def _upright(picture: Any, aspect: float, max_side: int) -> Image:
     scale = min(1.0, max_side / max(shown))
     width, height = (max(2, round(side * scale)) for side in shown)
     image: Image = picture.to_ndarray(format="rgb24", width=width, height=height, interpolation="AREA")
-    turns = round(getattr(picture, "rotation", 0) / 90) % 4
-    return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
+    return np.ascontiguousarray(_turned(image, display_matrix(picture)))
+
+
+def _turned(image: Image, matrix: tuple[int, int, int, int]) -> Image:
+    a, b, c, d = matrix
+    if abs(b) + abs(c) > abs(a) + abs(d):  # on its side
+        image, a, d = image.transpose(1, 0, 2), c, b
+    return image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]

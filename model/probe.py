@@ -22,6 +22,7 @@ from model.streams import (
     MediaError,
     MediaLimits,
     choose_stream,
+    display_matrix,
     frame_rate,
     is_cover,
     no_video_stream,
@@ -56,6 +57,7 @@ class VideoInfo:
     codec: str
     format: str
     rotation: int = 0  # degrees clockwise to turn the first picture upright
+    mirrored: bool = False  # left and right change places before that
     pixel_aspect: float = 1.0  # a pixel's width by its height
     interlaced: bool = False
     transfer: str = "sdr"  # or pq, hlg
@@ -166,6 +168,7 @@ def _first(container: Any, stream: Any, count: int) -> Any:
 
 def _info(container: Any, stream: Any, first: Any, count: int, seconds: float) -> VideoInfo:
     context = stream.codec_context
+    a, b, c, d = display_matrix(first)
     fps, measured = frame_rate(stream), count / seconds if seconds else 0.0
     if count > 1 and not measured / 2 < fps < measured * 2:  # the header tells of something else
         fps = round(measured, 3)
@@ -177,12 +180,19 @@ def _info(container: Any, stream: Any, first: Any, count: int, seconds: float) -
         count,
         context.name,
         container.format.name,
-        rotation=-90 * round(first.rotation / 90) % 360,
+        rotation=_rotation(a, b, c, d),
+        mirrored=a * d - b * c < 0,
         pixel_aspect=round(pixel_aspect(stream), 4),
         interlaced=bool(first.interlaced_frame) or context.field_order in _INTERLACED,
         transfer=_TRANSFERS.get(first.color_trc, "sdr"),
         bit_depth=max((c.bits for c in first.format.components), default=8),
     )
+
+
+def _rotation(a: int, b: int, c: int, d: int) -> int:
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        return 90 if c < 0 else 270
+    return 180 if d < 0 else 0
 
 
 def _main(path: str, limits: str, memory: str) -> None:

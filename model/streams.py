@@ -4,6 +4,7 @@ FFmpeg runs with a short list of container formats and the `file` protocol alone
 can't make it open anything else. Its decoders refuse pictures over the limit before they allocate one.
 """
 
+import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -135,6 +136,15 @@ def pixel_aspect(stream: Any) -> float:
     declared, now = stream.sample_aspect_ratio, stream.codec_context.sample_aspect_ratio
     aspect = float(now or declared or 1)
     return aspect if 0.1 <= aspect <= 10 else 1.0
+
+
+def display_matrix(picture: Any) -> tuple[int, int, int, int]:
+    """How a player turns and mirrors a picture: (a, b, c, d), by which x, y become ax + cy, bx + dy."""
+    data = picture.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return 1, 0, 0, 1
+    a, b, _, c, d = struct.unpack_from("=5i", bytes(data))
+    return a, b, c, d
 
 
 def read_packets(container: Any, stream: Any) -> Iterator[Any]:

@@ -10,6 +10,7 @@ T = TypeVar("T")
 JUMP_SECONDS = 10.0
 _JUMP_STEPS = 10.0
 _BACK_STEPS = 4.5  # a lone stamp may be so far out of order; what lies further back begins anew
+_REORDERED = 16.5  # pictures that a decoder may hold back at most
 _EPSILON = 1e-6
 
 
@@ -73,13 +74,17 @@ def presented(stamps: Iterable[tuple[float | None, float | None]], fps: float) -
     part: list[float | None] = []
     last: float | None = None
     back = _EPSILON
+    bare = False
     for pts, dts in stamps:
         at = dts if dts is not None else pts
+        if bare and dts is not None:
+            last = None  # Matroska begins without dts; the first one can't be compared with a pts
+        bare = dts is None
         if at is not None and last is not None and (at - last < -back or is_jump(at - last, 1 / fps)):
             yield from _in_order(part)
             part = []
         last = at if at is not None else last
-        back = 0.5 / fps if dts is not None else _BACK_STEPS / fps  # without one, order of decoding isn't that of time
+        back = (0.5 if dts is not None else _REORDERED) / fps  # without one, order of decoding isn't that of time
         part.append(pts if pts is not None else dts)
     yield from _in_order(part)
 

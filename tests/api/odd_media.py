@@ -117,6 +117,28 @@ def turn(path: Path, whole: Path, degrees: int) -> Path:
     return path
 
 
+def with_matrix(path: Path, whole: Path, matrix: tuple[int, int, int, int]) -> Path:
+    """An MP4 with the display matrix (a, b, c, d) in the header of its track."""
+    data = bytearray(whole.read_bytes())
+    a, b, c, d = (n << 16 for n in matrix)
+    struct.pack_into(">9i", data, data.index(b"tkhd") + 44, a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(data)
+    return path
+
+
+def reordered(path: Path, count: int, between: int) -> Path:
+    """A video in which so many pictures between two others refer to both, and to each other."""
+    with av.open(str(path), "w") as container:
+        stream = _stream(container, (96, 64))
+        stream.options = {"preset": "ultrafast", "x264-params": f"bframes={between}:b-adapt=0:b-pyramid=normal"}
+        for number in range(count):
+            frame = av.VideoFrame.from_ndarray(picture((96, 64), 60, number), format="rgb24")
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
 def spoilt(path: Path, good: Path, last: int) -> Path:
     """A file in which the second half of each of its `last` pictures is overwritten."""
     with av.open(str(good)) as container:

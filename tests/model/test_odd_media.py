@@ -52,6 +52,8 @@ ODD: dict[str, tuple[str, Callable[[Path], Path], float, int]] = {  # with secon
     "two sizes of VP8": ("j.webm", lambda p: write(p, TEN, Part(10, (64, 96), 1.0), codec="libvpx"), 2, 20),
     "two stamps twice": ("k.mkv", repeated, 2, 20),
     "one stamp for all": ("l.mkv", lambda p: write(p, Part(20, stamps=[0.0] * 20)), 2, 20),
+    "deep order": ("n.mkv", lambda p: odd_media.reordered(p, 60, 8), 6, 60),
+    "deeper order": ("o.mkv", lambda p: odd_media.reordered(p, 60, 16), 6, 60),
     "slides": ("m.mkv", lambda p: write(p, Part(5, stamps=[0, 15, 30, 45, 60])), 60, 5),
 }
 
@@ -109,6 +111,28 @@ def test_pixels_that_are_not_square_and_pictures_on_their_side_are_set_right(tmp
     assert probe(turned).rotation == 270 and probe(wide).rotation == 0
     stored, shown = (next(frames(p)).image.astype(int) for p in (tmp_path / "upright.mp4", turned))
     assert np.abs(np.rot90(stored) - shown).max() <= 2
+
+
+@pytest.mark.parametrize(
+    ("matrix", "turns", "mirrored", "rotation"),
+    [
+        ((-1, 0, 0, 1), 0, True, 0),
+        ((1, 0, 0, -1), 2, True, 180),
+        ((-1, 0, 0, -1), 2, False, 180),
+        ((0, 1, 1, 0), 1, True, 270),
+        ((0, -1, -1, 0), 3, True, 90),
+        ((0, 1, -1, 0), 3, False, 90),
+    ],
+)
+def test_mirrored_pictures_are_set_right(
+    tmp_path: Path, matrix: tuple[int, int, int, int], turns: int, mirrored: bool, rotation: int
+) -> None:
+    plain = write(tmp_path / "plain.mp4", TEN)
+    odd = odd_media.with_matrix(tmp_path / "odd.mp4", plain, matrix)
+    stored, shown = (next(frames(p)).image.astype(int) for p in (plain, odd))
+    upright = np.rot90(stored[:, ::-1] if mirrored else stored, turns)
+    assert shown.shape == upright.shape and np.abs(upright - shown).max() <= 2
+    assert (probe(odd).rotation, probe(odd).mirrored) == (rotation, mirrored)
 
 
 def test_what_a_video_is_made_for_is_declared(tmp_path: Path) -> None:
