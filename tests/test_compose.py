@@ -14,7 +14,16 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 
 def test_the_services_are_the_ones_of_the_design() -> None:
     always = {name for name, service in SERVICES.items() if "profiles" not in service}
-    assert always == {"neo4j", "redis", "api", "cpu-worker", "data-worker", "gpu-worker"}
+    assert always == {
+        "neo4j",
+        "redis",
+        "api",
+        "cpu-worker",
+        "data-worker",
+        "long-worker",
+        "remote-worker",
+        "gpu-worker",
+    }
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -63,10 +72,9 @@ def test_each_gpu_has_one_worker_that_serves_the_gpu_queues(gpus: int) -> None:
         assert "${GPU_QUEUES:-gpu.soon,gpu.infer,gpu.train}" in SERVICES[name]["command"]
         assert SERVICES[name]["depends_on"] == SERVICES["gpu-worker"]["depends_on"]
         assert SERVICES[name]["shm_size"] == "16gb", "the usual 64 MB are too few for a batch of pictures"
-    assert [SERVICES[name]["command"][5] for name in ("cpu-worker", "data-worker")] == [
-        "${CPU_QUEUES:-cpu}",
-        "cpu.soon",
-    ]
+    others = ("cpu-worker", "data-worker", "long-worker", "remote-worker")
+    served = ["${CPU_QUEUES:-cpu}", "cpu.soon", "cpu.long", "remote"]
+    assert [SERVICES[name]["command"][5] for name in others] == served
 
 
 def test_a_trainer_has_all_gpus_and_nothing_but_trainings() -> None:
@@ -74,7 +82,7 @@ def test_a_trainer_has_all_gpus_and_nothing_but_trainings() -> None:
     assert SERVICES["gpu-trainer"]["profiles"] == ["trainer"]
 
 
-@pytest.mark.parametrize("name", ["api", "cpu-worker", "data-worker", "gpu-worker"])
+@pytest.mark.parametrize("name", ["api", "cpu-worker", "data-worker", "long-worker", "remote-worker", "gpu-worker"])
 def test_what_needs_the_database_and_the_broker_waits_until_they_are_healthy(name: str) -> None:
     wanted = {"condition": "service_healthy"}
     assert SERVICES[name]["depends_on"] == {"neo4j": wanted, "redis": wanted}

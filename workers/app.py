@@ -9,9 +9,8 @@ from celery import Celery
 from celery.signals import worker_process_init, worker_ready, worker_shutting_down
 from kombu import Exchange, Queue
 
+from workers.queues import QUEUES
 from workers.settings import settings
-
-QUEUES = ("cpu", "cpu.soon", "gpu.infer", "gpu.soon", "gpu.train")
 
 _held: list[object] = []  # open as long as this process lives
 app = Celery("stsg", broker=settings().redis_url or "redis://127.0.0.1:6379/0", include=["workers.tasks"])

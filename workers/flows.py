@@ -23,7 +23,7 @@ from model.media import VideoInfo
 from model.rationale.mix import from_json
 from model.video_llm import VideoLLMError
 from trainer.evaluation.catalogue import BENCHMARKS
-from workers import evaluation, induction, models, training
+from workers import evaluation, induction, models, queues, training
 from workers.failures import classify, is_gpu_gone, pause_of
 from workers.fault_points import fault_point
 from workers.holding import Hold, held
@@ -32,16 +32,7 @@ from workers.runtime import Service
 from workers.storage import dataset_file, draft_file, manifest_file, video_file
 
 log = logging.getLogger(__name__)
-SOON = {"cpu": "cpu.soon", "gpu.infer": "gpu.soon"}  # what must not wait behind thousands of runs
-TASKS = {
-    "split": ("stsg.split", "cpu"),
-    "induce": ("stsg.induce", "gpu.infer"),
-    "qra": ("stsg.qra", "cpu.soon"),
-    "polish": ("stsg.polish", "gpu.soon"),
-    "rehearse": ("stsg.rehearse", "gpu.soon"),  # not behind a training that runs
-    "train": ("stsg.train", "gpu.train"),
-    "evaluate": ("stsg.evaluate", "gpu.soon"),
-}
+_FULL_SECONDS = 2.0  # after which a job is tried again that found no place at its server
 
 
 def add_video(service: Service, id: str, file: Path, info: VideoInfo, *, name: str, sha256: str) -> Job:
@@ -64,9 +55,9 @@ def start_run(service: Service, video_id: str, model: str, options: Mapping[str,
     """The run of these arguments, and whether it is new; the same arguments give the same run."""
     params = {"model": model, "options": dict(options), "seed": seed}
     id = f"run_{digest([video_id, models.identity(service.settings, model), params])}"
-    job, created = jobs.create(
-        service.driver, "Run", id, video_id=video_id, model=model, seed=seed, params=params, stage="split"
-    )
+    told: dict[str, Any] = {"model": model, "seed": seed, "params": params, "stage": "split"}
+    told["long"] = queues.is_long(service.settings, service.driver, video_id)
+    job, created = jobs.create(service.driver, "Run", id, video_id=video_id, **told)
     return _woken(service, job, created), created
 
 
@@ -116,16 +107,10 @@ def _woken(service: Service, job: Job, fresh: bool) -> Job:
     return job
 
 
-def queue_of(job: Job) -> str:
-    """The queue on which a job's next stage waits; one whose worker died has waited already."""
-    queue = TASKS[job["stage"]][1]
-    return SOON.get(queue, queue) if job["state"] == "running" else queue
-
-
 def wake(service: Service, job: Job) -> None:
     """Send a wake-up for a job; without a broker the record stands, and the reconciler sends it later."""
     try:
-        service.wake(TASKS[job["stage"]][0], queue_of(job), job["id"])
+        service.wake(queues.TASKS[job["stage"]][0], queues.queue_of(service.settings, job), job["id"])
     except Exception as e:  # noqa: BLE001 # any broker's any failure means the same
         log.warning("no wake-up for %s yet: %s", job["id"], e)
         return
@@ -172,14 +157,15 @@ def work(service: Service, id: str, owner: str, stages: Sequence[str]) -> None:
         return
     lease, job = taken
     gone = False
-    with service.at_work(), held(service, lease, job["stage"]) as lost:
+    server = queues.server_of(service.settings, job)
+    with service.at_work(), service.places.place(server) as free, held(service, lease, job["stage"]) as lost:
         try:
             if job["attempts"] > service.settings.max_attempts:
                 detail = (
                     f"The job was given up after {service.settings.max_attempts} attempts that ended without a word."
                 )
                 _fail(service, lease, "poison", detail, "Read the worker's log; a retry starts from what was stored.")
-            elif not _put_off(service, lease, job):
+            elif not _put_off(service, lease, job, server, free=free):
                 _STAGES[job["stage"]](service, lease, job, lost)
         except LeaseLost:
             log.info("%s: another goes on, or it was cancelled", id)
@@ -197,11 +183,9 @@ def end_process() -> None:
     os._exit(1)
 
 
-def _put_off(service: Service, lease: Lease, job: Job) -> bool:
-    """Put a job off while the server of its model is in trouble; whether it was."""
-    if not TASKS[job["stage"]][1].startswith("gpu"):  # it calls no model
-        return False
-    until = service.closed_until(models.server_of(service.settings, job.get("model", "")))
+def _put_off(service: Service, lease: Lease, job: Job, server: str, *, free: bool) -> bool:
+    """Put a job off while its model's server is in trouble, or has enough of this process's jobs; whether it was."""
+    until = max(service.closed_until(server), 0.0 if free else time.time() + _FULL_SECONDS)
     if until <= time.time():
         return False
     jobs.release(service.driver, lease, not_before=until, dispatched_at=0.0, attempts=job["attempts"] - 1)
@@ -217,7 +201,7 @@ def _trouble(service: Service, lease: Lease, job: Job, error: Exception, owner: 
     pause = pause_of(failure, job["attempts"], service.settings)
     try:
         if failure.passing and isinstance(error, VideoLLMError):
-            service.close_server(models.server_of(service.settings, job.get("model", "")), now + pause)
+            service.close_server(queues.server_of(service.settings, job), now + pause)
         if not failure.passing or given_up:
             detail = f"{failure.detail} (worker {owner})" if failure.passing else failure.detail
             _fail(service, lease, failure.code, detail, failure.remedy)

@@ -35,7 +35,7 @@ class Told(Protocol):
 
 def split_video(service: Service, lease: Lease, job: Job, lost: threading.Event) -> list[Clip]:
     """Cut a run's video, and store its keyframes and clips (STEP Sec. 3.1, Visual Splitting)."""
-    fault_point("split")
+    fault_point("split-long" if job.get("long") else "split")
     run_id, video_id, params = job["id"], job["video_id"], job["params"]
     how = InductionOptions.from_dict(params["options"]).how_to_split()
     tally = Tally()

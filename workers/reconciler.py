@@ -9,7 +9,7 @@ import time
 
 from graphdb import jobs
 from graphdb.jobs import Job
-from workers import flows, orphans, training
+from workers import flows, orphans, queues, training
 from workers.runtime import Service, service
 
 log = logging.getLogger(__name__)
@@ -52,9 +52,10 @@ def sweep(opened: Service) -> int:
     was sent may be in a queue still, so it counts as lost only while the queue is empty.
     """
     lease = opened.settings.lease_seconds
-    found = jobs.due(opened.driver, tuple(flows.TASKS), lost_after=min(_LOST_AFTER, lease), lease_seconds=lease)
-    waiting = {queue: opened.backlog(queue) for queue in {flows.queue_of(job) for job in found}}
-    lost = [j for j in found if _unsent(j) or waiting[flows.queue_of(j)] == 0]
+    found = jobs.due(opened.driver, tuple(queues.TASKS), lost_after=min(_LOST_AFTER, lease), lease_seconds=lease)
+    queue = {job["id"]: queues.queue_of(opened.settings, job) for job in found}
+    waiting = {name: opened.backlog(name) for name in set(queue.values())}
+    lost = [j for j in found if _unsent(j) or waiting[queue[j["id"]]] == 0]
     for job in lost:
         flows.wake(opened, job)
     return len(lost)

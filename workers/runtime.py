@@ -8,10 +8,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Timer
+from threading import Lock, Timer
 
 from graphdb import schema
 from graphdb.connection import PATIENCE, connect
@@ -19,11 +19,13 @@ from graphdb.connection import Driver as Driver
 from model.backends.transport import CallLimits
 from model.video_llm import VideoLLM
 from workers import models
+from workers.queues import Places
 from workers.settings import Settings, settings
 from workers.storage import Storage
 
 Wake = Callable[[str, str, str], None]  # (task name, queue, job id); may raise when the broker is away
 Backlog = Callable[[str], int]  # how many messages a queue holds
+_opening = Lock()
 
 
 @dataclass
@@ -37,16 +39,26 @@ class Service:
     backlog: Backlog
     _closed: dict[str, float] = field(default_factory=dict)  # when a model's server may be called again
     _idle: Timer | None = None
+    _servers: dict[str, VideoLLM] = field(default_factory=dict)  # by spec: all threads share one, which holds no memory
+    _lock: Lock = field(default_factory=Lock)
     _open: tuple[tuple[str, str], VideoLLM] | None = None  # a model, under its name and its identity when it was loaded
 
     def model(self, name: str) -> VideoLLM:
         """The Video-LLM of a name in the settings or of a tuned one's id, which stays open until another one is wanted."""
+        if models.server_of(self.settings, name):
+            return self._server(self.settings.model_specs()[name])
         wanted = (name, models.identity(self.settings, name))
         if self._open is None or self._open[0] != wanted:
             spec = models.spec_of(self.settings, self.driver, self.storage, name)
             self.let_go()  # before the other one is loaded: both may not fit
             self._open = (wanted, open_model(spec, self.settings.calls))
         return self._open[1]
+
+    def _server(self, spec: str) -> VideoLLM:
+        with self._lock:
+            if spec not in self._servers:
+                self._servers[spec] = open_model(spec, self.settings.calls)
+            return self._servers[spec]
 
     def close_server(self, server: str, until: float) -> None:
         """Keep jobs off a model's server until a time in seconds; none where `server` is empty."""
@@ -56,6 +68,11 @@ class Service:
     def closed_until(self, server: str) -> float:
         """Tell when a model's server may be called again, as a time in seconds; 0 where it may be now."""
         return self._closed.get(server, 0.0)
+
+    @cached_property
+    def places(self) -> Places:
+        """Who may call which server now."""
+        return Places(self.settings.server_jobs)
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
@@ -166,7 +183,12 @@ def _backlog(queue: str) -> int:
         return int(connection.default_channel.client.llen(queue))
 
 
-@cache
 def service() -> Service:
-    """This process's service."""
+    """This process's service, which its threads share."""
+    with _opening:
+        return _opened()
+
+
+@cache
+def _opened() -> Service:
     return open_service(settings())

@@ -36,6 +36,9 @@ class Settings(BaseSettings):
     models: dict[str, str] = Field(default_factory=dict, description="Video-LLMs a run may name: name to spec.")
     default_model: str = Field("tiny", description="The Video-LLM of runs that name none.")
     workers: int = Field(0, ge=0, le=1024, description="Workers of the local stack; 0: one for each GPU, or one.")
+    remote_jobs: int = Field(16, ge=1, le=256, description="Jobs on models behind servers that go side by side.")
+    server_jobs: int = Field(4, ge=1, description="Those of them that call one server.")
+    long_frames: int = Field(18_000, ge=0, description="A video of more frames is split apart from shorter ones.")
     api_host: str = "127.0.0.1"
     api_port: int = Field(8000, ge=0, le=65_535)
     api_tokens: list[Annotated[str, Field(min_length=1)]] = Field(
@@ -81,6 +84,10 @@ class Settings(BaseSettings):
     def calls(self) -> CallLimits:
         """The limits of calls of a model's server; a worker waits for no pause that one asks for."""
         return CallLimits(self.call_seconds, _WAIT_SECONDS, self.max_reply_bytes, self.max_reply_depth)
+
+    def calls_servers(self) -> bool:
+        """Tell whether a model that a run may name is behind a server."""
+        return any(spec.startswith("openai:") for spec in self.models.values())
 
     @property
     def storage_url(self) -> str:

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from graphdb.local import LocalNeo4j, free_port
 from model import durable
-from workers import leftovers, local, processes
+from workers import leftovers, local, processes, queues
 from workers.local_stack import GRACE, START_TIMEOUT, StackError, did_not_start, tail
 from workers.settings import Settings
 
@@ -93,7 +93,10 @@ class Supervisor:
         if apart:
             self.commands["data-worker"] = _worker("data-worker", "cpu.soon")
         # of its own, as whoever watches a training does nothing else
-        self.commands["trainer"] = [*_worker("trainer", "gpu.train"), "--pool", "threads"]
+        self.commands["trainer"] = _worker("trainer", "gpu.train", threads=1)
+        self.commands["splitter"] = _worker("splitter", queues.LONG, threads=1)
+        if self.given.calls_servers():
+            self.commands["remote"] = _worker("remote", queues.REMOTE, threads=self.given.remote_jobs)
 
     def run(self) -> None:
         """Start all children, then watch over them until told to end.
@@ -268,12 +271,12 @@ class Supervisor:
         processes.stop_all(self.home / "tuning", GRACE)
 
 
-def _worker(name: str, queues: str) -> list[str]:
-    """The command line of a worker that does one job at a time."""
+def _worker(name: str, served: str, *, threads: int = 0) -> list[str]:
+    """The command line of a worker that does one job at a time in a process, or some in threads."""
     return [
         *(sys.executable, "-m", "celery", "--app", "workers.app", "worker", "--loglevel", "WARNING"),
-        *("--queues", queues, "--concurrency", "1", "--without-mingle", "--without-gossip"),
-        *("--hostname", f"{name}@%h"),
+        *("--queues", served, "--concurrency", str(threads or 1), "--without-mingle", "--without-gossip"),
+        *("--hostname", f"{name}@%h", *(("--pool", "threads") if threads else ())),
     ]
 
 

@@ -1,7 +1,8 @@
 """The Celery application: settings under which no work is lost, and a task on a queue for each stage of a job."""
 
-from workers import flows
-from workers.app import QUEUES, app
+from workers import flows, queues
+from workers.app import app
+from workers.queues import QUEUES
 
 
 def test_no_work_is_lost_with_its_worker_and_none_is_hoarded() -> None:
@@ -12,6 +13,9 @@ def test_no_work_is_lost_with_its_worker_and_none_is_hoarded() -> None:
 
 def test_every_stage_has_its_task_and_its_queue() -> None:
     app.loader.import_default_modules()
-    assert {task for task, _ in flows.TASKS.values()} == {name for name in app.tasks if name.startswith("stsg.")}
-    assert {queue for _, queue in flows.TASKS.values()} | set(flows.SOON.values()) == set(QUEUES)
-    assert set(flows.TASKS) == set(flows._STAGES)
+    assert {task for task, _ in queues.TASKS.values()} == {name for name in app.tasks if name.startswith("stsg.")}
+    assert {queue for _, queue in queues.TASKS.values()} | set(queues.SOON.values()) | {
+        queues.LONG,
+        queues.REMOTE,
+    } == set(QUEUES)
+    assert set(queues.TASKS) == set(flows._STAGES)

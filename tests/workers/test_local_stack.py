@@ -58,7 +58,7 @@ def test_two_stacks_keep_apart_and_leave_nothing(tmp_path: Path, neo4j: LocalNeo
     one, two = tmp_path / "one", tmp_path / "two"
     try:
         first, second = local_stack.start(one), local_stack.start(two, given | {"STSG_WORKERS": "2"})
-        assert set(first.pids) == {"supervisor", "valkey", "neo4j", "worker", "api", "trainer"}
+        assert set(first.pids) == {"supervisor", "valkey", "neo4j", "worker", "api", "trainer", "splitter"}
         assert (
             set(second.pids) == set(first.pids) - {"neo4j"} | {"worker-2", "data-worker"} and "neo4j" not in second.uris
         )
