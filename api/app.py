@@ -9,14 +9,16 @@ from fastapi import Depends, FastAPI
 from fastapi.concurrency import run_in_threadpool
 from starlette.types import Scope
 
-from api import errors
+from api import document, errors
 from api.auth import Gate, check_binding, require_token
 from api.body import BodyGuard
+from api.headers import SafeHeaders
 from api.metrics import MeasureRequests, Metrics
 from api.readiness import Readiness
 from api.routes import evaluations, evidence, files, fine_tuning, graphs, health, models, neo4j, qra, runs, videos
 from workers.logs import Forgiving
 from workers.runtime import open_service
+from workers.secrecy import guard_logs
 from workers.settings import Settings
 from workers.settings import settings as own_settings
 
@@ -47,7 +49,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version="1",
         lifespan=lifespan,
     )
-    app.state.settings, app.state.gate, app.state.metrics = given, Gate(given.api_tokens), Metrics()
+    app.state.settings, app.state.gate, app.state.metrics = given, Gate(given.api_tokens, given.api_origins), Metrics()
     errors.install(app)
     guarded = [Depends(require_token)]
     for module in (videos, runs, graphs, qra, evidence, evaluations, files, fine_tuning, models):
@@ -56,32 +58,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(neo4j.router)
     app.add_middleware(MeasureRequests, metrics=app.state.metrics)
     app.add_middleware(BodyGuard, limit=lambda scope: _limit(scope, given), window=given.upload_idle_seconds)
-    _describe_problems(app)
+    app.add_middleware(SafeHeaders)
+    document.describe(app, with_tokens=bool(given.api_tokens))
+    guard_logs()
     return app
 
 
 def _limit(scope: Scope, given: Settings) -> int:
     uploads = scope["method"] == "POST" and scope["path"] in ("/v1/videos", "/v1/files")
     return given.max_upload_bytes + 64 * 1024 if uploads else _JSON_LIMIT
-
-
-def _describe_problems(app: FastAPI) -> None:
-    """Have the OpenAPI document show the errors as they are."""
-    plain = app.openapi
-
-    def described() -> dict[str, object]:
-        if app.openapi_schema is None:
-            document = plain()
-            schemas = document["components"]["schemas"]
-            for name in ("HTTPValidationError", "ValidationError"):
-                schemas.pop(name, None)
-            body = errors.ProblemBody.model_json_schema(ref_template="#/components/schemas/{model}")
-            schemas |= body.pop("$defs", {}) | {"ProblemBody": body}
-            problem = errors.problem_responses(422)[422]
-            for operations in document["paths"].values():
-                for operation in operations.values():
-                    if "422" in operation["responses"]:
-                        operation["responses"]["422"] = problem
-        return app.openapi_schema or {}
-
-    app.openapi = described  # type: ignore[method-assign]

@@ -11,11 +11,14 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
+from starlette.routing import compile_path
 
+from api.headers import SAFE
 from graphdb.connection import UNAVAILABLE, CursorGone
 from graphdb.jobs import BeingDeleted
 from model import durable
 from workers.failures import is_away
+from workers.secrecy import redact
 
 MEDIA_TYPE = "application/problem+json"
 log = structlog.get_logger()
@@ -63,11 +66,11 @@ class Problem(HTTPException):
             type=f"urn:stsg:problem:{self.code}",
             title=self.code.replace("_", " ").capitalize(),
             status=self.status_code,
-            detail=self.detail,
+            detail=redact(str(self.detail)),
             code=self.code,
             remedy=self.remedy,
             instance=instance,
-            errors=list(self.errors),
+            errors=[e.model_copy(update={"detail": redact(e.detail)}) for e in self.errors],
         )
 
     def response(self, instance: str) -> JSONResponse:
@@ -132,8 +135,20 @@ async def _http(request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, HTTPException)
     if not isinstance(exc, Problem):
         code, remedy = _REMEDIES.get(exc.status_code, (_slug(exc.status_code), "See GET /openapi.json."))
-        exc = Problem(exc.status_code, code, str(exc.detail), remedy, headers=exc.headers)
+        headers = dict(exc.headers or {})
+        if exc.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers["Allow"] = _methods(request) or headers.get("Allow", headers.get("allow", ""))
+            headers.pop("allow", None)
+        exc = Problem(exc.status_code, code, str(exc.detail), remedy, headers=headers)
     return exc.response(request.url.path)
+
+
+def _methods(request: Request) -> str:
+    """The methods of the request's path, which may stand in several routes, as an Allow header names them."""
+    paths = request.app.openapi()["paths"]
+    here = request.url.path  # one that is spelt out, such as /dry_run, is no {id}
+    there = [paths[here]] if here in paths else [m for p, m in paths.items() if compile_path(p)[0].fullmatch(here)]
+    return ", ".join(sorted({method.upper() for methods in there for method in methods}))
 
 
 async def _being_deleted(request: Request, exc: Exception) -> JSONResponse:
@@ -144,7 +159,9 @@ async def _being_deleted(request: Request, exc: Exception) -> JSONResponse:
 
 async def _cursor_gone(request: Request, exc: Exception) -> JSONResponse:
     detail = f"there is nothing of the id {exc}, or not any more"
-    return invalid("after", detail, "Begin again without it.").response(request.url.path)
+    error = FieldError(field="after", code="cursor_gone", detail=detail)
+    problem = Problem(404, "cursor_gone", f"after: {detail}", "Begin again without it.", errors=[error])
+    return problem.response(request.url.path)
 
 
 async def _validation(request: Request, exc: Exception) -> JSONResponse:
@@ -184,10 +201,10 @@ async def _of_the_disk(request: Request, exc: Exception) -> JSONResponse:
 async def _unforeseen(request: Request, exc: Exception) -> JSONResponse:
     if is_away(exc):
         return await _away(request, exc)
-    log.error("unforeseen error", path=request.url.path, exc_info=exc)
+    log.error("unforeseen error", path=request.url.path, exc_info=exc)  # without what variables hold: guard_logs
     detail = "The service made a mistake; it is logged."
     remedy = "Try again; if it stays, report it with the API's log."
-    return Problem(500, "internal_error", detail, remedy).response(request.url.path)
+    return Problem(500, "internal_error", detail, remedy, headers=SAFE).response(request.url.path)
 
 
 def _field_error(error: Mapping[str, Any]) -> FieldError:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from model.rationale.qra import FAMILIES, Family, Form
 from model.rationale.walk import EdgeKind
+from trainer.evaluation.catalogue import BENCHMARKS
 
 State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 Seed = Annotated[int, Field(ge=0, lt=2**31, description="The same seed gives the same result.")]
@@ -17,6 +18,18 @@ class Body(BaseModel):
     """A request's body: strict."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_whole_numbers(cls, told: Any) -> Any:
+        """Take 309.0 for 309, which JSON Schema makes no difference between."""
+        return {name: _whole(value) for name, value in told.items()} if isinstance(told, dict) else told
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _whole(item) for name, item in value.items()}
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class Splitting(Body):
@@ -54,7 +67,7 @@ class EvaluationRequest(Body):
 
     model: Annotated[str, Field(max_length=200, description="Empty is the default model.")] = ""
     benchmark: Annotated[
-        str, Field(max_length=200, description="world, world-composition, world-shifted or world-validation.")
+        str, Field(max_length=200, description="Which questions.", json_schema_extra={"enum": list(BENCHMARKS)})
     ] = "world"
     mode: Annotated[Literal["direct", "rationale"], Field(description="The answer at once, or a rationale first.")] = (
         "direct"
@@ -87,7 +100,11 @@ class QraRequest(Body):
     runs: Annotated[list[Id], Field(min_length=1, max_length=10_000)]
     steps: Annotated[
         dict[Annotated[str, Field(pattern=r"^([1-9]|1[0-9]|20)$")], Annotated[int, Field(ge=0, le=1_000_000)]],
-        Field(min_length=1, description='Samples per number of steps, such as {"1": 10, "3": 50}.'),
+        Field(
+            min_length=1,
+            description='Samples per number of steps, such as {"1": 10, "3": 50}.',
+            json_schema_extra={"additionalProperties": False},
+        ),
     ]
     families: Annotated[
         dict[Family, Weight], Field(description="Weights of what is asked about; equal by default.")

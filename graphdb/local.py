@@ -49,6 +49,7 @@ server.directories.import=import
 server.bolt.connection_keep_alive=1500ms
 server.bolt.connection_keep_alive_streaming_scheduling_interval=1s
 dbms.security.allow_csv_import_from_file_urls=false
+internal.dbms.cypher_ip_blocklist=0.0.0.0/0,::/0
 dbms.usage_report.enabled=false
 client.allow_telemetry=false
 db.tx_log.preallocate=false

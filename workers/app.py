@@ -6,14 +6,16 @@ A message is only a wake-up for a job whose record is in Neo4j, so the broker ma
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_process_init, worker_ready, worker_shutting_down
+from celery.signals import after_setup_logger, worker_process_init, worker_ready, worker_shutting_down
 from kombu import Exchange, Queue
 
 from workers.queues import QUEUES
+from workers.secrecy import guard_logs
 from workers.settings import settings
 
+_BROKER = settings().redis_url.get_secret_value() or "redis://127.0.0.1:6379/0"
 _held: list[object] = []  # open as long as this process lives
-app = Celery("stsg", broker=settings().redis_url or "redis://127.0.0.1:6379/0", include=["workers.tasks"])
+app = Celery("stsg", broker=_BROKER, include=["workers.tasks"])
 app.conf.update(
     task_queues=[Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
     task_default_queue="cpu",
@@ -45,7 +47,13 @@ app.conf.update(
 def _be_known(**_: object) -> None:
     from workers import leftovers
 
+    guard_logs()
     _held.append(leftovers.hold(settings().home))  # a spawned process gets no open file of its parent
+
+
+@after_setup_logger.connect
+def _guard_logs(**_: object) -> None:
+    guard_logs()
 
 
 @worker_ready.connect

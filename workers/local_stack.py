@@ -47,17 +47,21 @@ def start(home: Path, env: Mapping[str, str] | None = None) -> Stack:
     """
     home = home.absolute()
     (home / "logs").mkdir(parents=True, exist_ok=True)
+    home.chmod(0o700)  # what is in it, passwords among it, is its owner's alone
     if is_running(home) and (joined := _await_ready(home, None)):
         return joined
     (home / "failed").unlink(missing_ok=True)  # what else is there the supervisor needs, or removes
     command = [sys.executable, "-m", "workers.supervisor", str(home)]
-    with (home / "logs" / "supervisor.log").open("ab") as log:
+    log_file = home / "logs" / "supervisor.log"
+    log_file.touch(mode=0o600)
+    with log_file.open("ab") as log:
         supervisor = subprocess.Popen(
             command,
             stdout=log,
             stderr=log,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
+            umask=0o077,
             env={**os.environ, **(env or {}), "STSG_HOME": str(home)},
         )
     try:

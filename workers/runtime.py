@@ -164,7 +164,7 @@ def open_service(given: Settings, *, patience: float = PATIENCE) -> Service:
     `patience` is for how many seconds it then waits for a database that is away.
     """
     uri = given.neo4j_uri or "bolt://127.0.0.1:7687"
-    driver = connect(uri, given.neo4j_user, given.neo4j_password, patience=patience)
+    driver = connect(uri, given.neo4j_user, given.neo4j_password.get_secret_value(), patience=patience)
     schema.apply(driver)
     clear_scratch(given.home / "scratch")
     return Service(given, driver, Storage(given.storage_url), _send, _backlog)

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from model import stsg
@@ -16,6 +16,7 @@ from model.backends.transport import CallLimits
 from model.media import MediaLimits
 
 _WAIT_SECONDS = 2.0  # a longer pause puts the job off, and the worker takes others
+_SECRET = ("neo4j_password", "redis_url")
 _TINY = Path(stsg.__file__).parent / "checkpoints" / "tiny"
 
 
@@ -27,11 +28,13 @@ class Settings(BaseSettings):
     home: Path = Field(Path(".stsg"), description="State of the local stack.")
     neo4j_uri: str = Field("", description="An external Neo4j; empty for the embedded one.")
     neo4j_user: str = "neo4j"
-    neo4j_password: str = ""
+    neo4j_password: SecretStr = SecretStr("")
     neo4j_heap_mb: int = Field(512, ge=256, description="Memory of the embedded Neo4j's queries.")
     neo4j_pagecache_mb: int = Field(128, ge=16, description="Memory of the embedded Neo4j for what is stored.")
     neo4j_browser_url: str = Field("", description="Where users reach Neo4j Browser.")
-    redis_url: str = Field("", description="An external Redis-protocol broker; empty for the embedded one.")
+    redis_url: SecretStr = Field(
+        SecretStr(""), description="An external Redis-protocol broker; empty for the embedded one."
+    )
     storage: str = Field("", description="An fsspec URL or folder for files; empty for <home>/files.")
     models: dict[str, str] = Field(default_factory=dict, description="Video-LLMs a run may name: name to spec.")
     default_model: str = Field("tiny", description="The Video-LLM of runs that name none.")
@@ -41,8 +44,12 @@ class Settings(BaseSettings):
     long_frames: int = Field(18_000, ge=0, description="A video of more frames is split apart from shorter ones.")
     api_host: str = "127.0.0.1"
     api_port: int = Field(8000, ge=0, le=65_535)
-    api_tokens: list[Annotated[str, Field(min_length=1)]] = Field(
+    api_tokens: list[Annotated[SecretStr, Field(min_length=1)]] = Field(
         default_factory=list, description="Bearer tokens; none is fine on loopback only."
+    )
+    api_origins: list[str] = Field(
+        default_factory=list,
+        description="Origins of web pages, beside the API's own, that may call it without a token.",
     )
     public_url: str = Field("", description="Where users reach the API, where that is not its own address.")
     max_upload_bytes: int = Field(8 * 2**30, gt=0)
@@ -103,7 +110,8 @@ class Settings(BaseSettings):
         if not file.exists():
             return self
         stack: dict[str, Any] = json.loads(file.read_text())["settings"]
-        return self.model_copy(update={k: v for k, v in stack.items() if not getattr(self, k)})
+        missing = {k: SecretStr(v) if k in _SECRET else v for k, v in stack.items() if not getattr(self, k)}
+        return self.model_copy(update=missing)
 
 
 @cache

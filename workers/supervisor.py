@@ -119,7 +119,7 @@ class Supervisor:
         """Refuse services of the settings at which nothing answers, before all the others wait for them."""
         for name, uri, usual in (
             ("STSG_NEO4J_URI", self.given.neo4j_uri, 7687),
-            ("STSG_REDIS_URL", self.given.redis_url, 6379),
+            ("STSG_REDIS_URL", self.given.redis_url.get_secret_value(), 6379),
         ):
             where = urlsplit(uri)
             if where.hostname and not _reachable(where.hostname, where.port or usual):

@@ -24,7 +24,7 @@ from workers.runtime import Service
 router = APIRouter(prefix="/v1/evaluations", tags=["evaluations"])
 
 
-@router.post("", status_code=202, responses=problem_responses(422))
+@router.post("", status_code=202, responses=problem_responses(422) | {200: {"model": Evaluation}})
 def create(service: ServiceDep, wanted: EvaluationRequest, response: Response) -> Evaluation:
     """Ask a model a benchmark's questions. The same request again gives the evaluation there is, with 200."""
     model = views.known_model(service, wanted.model)
@@ -70,7 +70,10 @@ def _lines(service: Service, id: str) -> Generator[bytes]:
         yield json.dumps(row | more | {"guess_correct": judged.guessed}, ensure_ascii=False).encode() + b"\n"
 
 
-@router.get("/{evaluation_id}/report", responses=problem_responses(404, 409, 422))
+_PLOT: dict[int | str, dict[str, Any]] = {200: {"content": {"image/svg+xml": {"schema": {"type": "string"}}}}}
+
+
+@router.get("/{evaluation_id}/report", responses=problem_responses(404, 409, 422) | _PLOT)
 def report(
     service: ServiceDep,
     evaluation_id: str,

@@ -24,7 +24,12 @@ _STOP_WAIT = 8.0  # seconds that a training may take for its last checkpoint bef
 _ENDED = (*jobs.FINAL, "paused")
 
 
-@router.post("", status_code=200, response_model=FineTuningJob | DryRun, responses=problem_responses(422))
+@router.post(
+    "",
+    status_code=200,
+    response_model=FineTuningJob | DryRun,
+    responses=problem_responses(409, 422) | {202: {"model": DryRun}},
+)
 def create(
     service: ServiceDep,
     wanted: FineTuningRequest,
@@ -46,7 +51,7 @@ def create(
     return openai_shapes.job_of(job)
 
 
-@router.post("/dry_run", responses=problem_responses(422))
+@router.post("/dry_run", responses=problem_responses(409, 422) | {202: {"model": DryRun}})
 def rehearse(service: ServiceDep, wanted: FineTuningRequest, response: Response) -> DryRun:
     """What a training would take: tokens, steps, memory, time. 202 while it isn't known yet; the same request asks again."""
     try:

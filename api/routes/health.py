@@ -1,7 +1,7 @@
 """Whether the service lives, whether it can work, and its numbers."""
 
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 
 from api.auth import require_token
 from api.deps import ServiceDep
@@ -36,7 +36,7 @@ def readyz(request: Request) -> JSONResponse:
     )
 
 
-@router.get("/metrics", dependencies=[Depends(require_token)])
+@router.get("/metrics", response_class=PlainTextResponse, dependencies=[Depends(require_token)])
 def metrics(service: ServiceDep, request: Request) -> Response:
     """Prometheus metrics."""
     numbers = request.app.state.metrics

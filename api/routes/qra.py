@@ -25,7 +25,7 @@ _REMEMBERED = 10_000
 router = APIRouter(prefix="/v1/qra-datasets", tags=["qra data sets"])
 
 
-@router.post("", status_code=202, responses=problem_responses(422))
+@router.post("", status_code=202, responses=problem_responses(409, 422) | {200: {"model": QraDataset}})
 def create(service: ServiceDep, wanted: QraRequest, response: Response) -> QraDataset:
     """Sample a data set from the graphs of some runs. The same request again gives the data set there is, with 200."""
     mix = wanted.model_dump(include={"steps", "families", "forms", "edges", "temporal"})

@@ -15,7 +15,9 @@ from workers.runtime import Service
 router = APIRouter(prefix="/v1", tags=["runs"])
 
 
-@router.post("/videos/{video_id}/runs", status_code=202, responses=problem_responses(404, 422))
+@router.post(
+    "/videos/{video_id}/runs", status_code=202, responses=problem_responses(404, 409, 422) | {200: {"model": Run}}
+)
 def start_run(service: ServiceDep, video_id: str, wanted: RunRequest, response: Response) -> Run:
     """Start making the video's graph. The same model, options and seed again give the run there is, with 200."""
     views.video(service, video_id)

@@ -26,13 +26,18 @@ from workers.storage import keyframe_file, video_file
 
 router = APIRouter(prefix="/v1/videos", tags=["videos"])
 
-_FIELDS = {"process": {"type": "boolean"}, "model": {"type": "string"}, "seed": {"type": "integer"}}
+_FIELDS = {
+    "process": {"type": "boolean"},
+    "model": {"type": "string"},
+    "seed": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1},
+}
 _BODY = form(_FIELDS, {"video/*": {"schema": {"type": "string", "format": "binary"}}})
+_REPLIES = problem_responses(400, 408, 409, 411, 413, 415, 422, 507) | {200: {"model": Video}, 202: {"model": Video}}
 _STATUS = {"empty_file": 400, "not_a_video": 400, "forbidden_format": 415, "no_video_stream": 415}
 _PROBES = CapacityLimiter(2)  # at once; who waits for it holds no thread of those that serve other requests
 
 
-@router.post("", status_code=201, openapi_extra=_BODY, responses=problem_responses(400, 408, 411, 413, 415, 422, 507))
+@router.post("", status_code=201, openapi_extra=_BODY, responses=_REPLIES)
 async def add_video(service: ServiceDep, request: Request, response: Response) -> Video:
     """Take a video in: 201, or 200 where it is known; with `process=true` its graph is made too, 202."""
     with service.scratch() as folder:
@@ -74,7 +79,9 @@ def _wanted(fields: dict[str, str]) -> RunRequest | None:
         return None
     told: dict[str, Any] = {k: fields[k] for k in ("model",) if k in fields}
     if "seed" in fields:
-        told["seed"] = int(fields["seed"]) if re.fullmatch(r"\d{1,18}", fields["seed"]) else fields["seed"]
+        told["seed"] = (
+            int(float(fields["seed"])) if re.fullmatch(r"\d{1,12}(\.0+)?", fields["seed"]) else fields["seed"]
+        )
     try:
         return RunRequest(**told)
     except ValidationError as e:

@@ -23,7 +23,7 @@ def test_with_tokens_every_call_needs_one(closed: Server) -> None:
         problem(wrong, 401, "unauthorized")
         assert wrong.headers["www-authenticate"] == "Bearer"
         problem(client.get("/metrics"), 401, "unauthorized")
-        for token in closed.settings.api_tokens:
+        for token in (t.get_secret_value() for t in closed.settings.api_tokens):
             assert client.get("/v1/runs", headers={"Authorization": f"Bearer {token}"}).status_code == 200
         assert client.get("/healthz").status_code == 200
         assert client.get("/neo4j/style.grass").status_code == 200

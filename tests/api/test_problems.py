@@ -185,5 +185,5 @@ def test_a_data_set_is_cancelled_retried_and_deleted(api: httpx.Client, driver: 
     "path", ["videos", "runs", "qra-datasets", "evaluations", "files", "models", "fine_tuning/jobs"]
 )
 def test_a_page_after_what_is_gone_is_not_the_first_one_again(api: httpx.Client, path: str) -> None:
-    [error] = problem(api.get(f"/v1/{path}?after=gone"), 422, "invalid_request")["errors"]
+    [error] = problem(api.get(f"/v1/{path}?after=gone"), 404, "cursor_gone")["errors"]
     assert error["field"] == "after"

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -236,3 +237,18 @@ def test_a_part_that_hangs_is_named_and_work_goes_on_when_it_answers(
         assert [r.status_code for r in replies] == [200, 202]
         job = replies[1].json()
     assert client.until_final(f"/v1/runs/{job['id']}")["state"] == "succeeded"
+
+
+def test_nothing_that_a_stack_wrote_holds_its_secrets(undisturbed: tuple[Client, Path, list[str]]) -> None:
+    """After all the faults above: logs, traces, exports and records are searched for passwords."""
+    _, home, _ = undisturbed
+    settings = json.loads((home / "stack.json").read_text())["settings"]
+    secrets = [settings["neo4j_password"], urlsplit(settings["redis_url"]).password or ""]
+    assert all(len(secret) > 8 for secret in secrets)
+    own = {"stack.json", "password", "valkey.conf"}  # where they are kept, for their owner alone
+    files = [
+        f for f in home.rglob("*") if f.is_file() and f.name not in own and "neo4j" not in f.relative_to(home).parts
+    ]
+    assert any(f.suffix == ".log" for f in files) and any(f.suffix == ".jsonl" for f in files)
+    holding = [f for f in files if any(secret.encode() in f.read_bytes() for secret in secrets)]
+    assert holding == [] and home.stat().st_mode & 0o077 == 0
