@@ -1,6 +1,5 @@
 """Singular and plural of English nouns, for whatever noun phrase a model says. The engine is `inflect`; this knows its gaps."""
 
-import re
 from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING
@@ -91,6 +90,15 @@ _ONE_OF = {  # singulars that the engine does not know, or gets wrong
     "blouses": "blouse",
     "cacti": "cactus",
     "dice": "die",
+    "mustaches": "mustache",
+    "moustaches": "moustache",
+    "headaches": "headache",
+    "avalanches": "avalanche",
+    "caches": "cache",
+    "niches": "niche",
+    "quiches": "quiche",
+    "passersby": "passerby",
+    "passers-by": "passer-by",
     "skis": "ski",
     "taxis": "taxi",
 }
@@ -112,10 +120,18 @@ _SEVERAL = {
     "canvas": "canvases",
     "staff": "staff",
     "die": "dice",
+    "passerby": "passersby",
+    "passer-by": "passers-by",
 }
-_AFTER_NOUN = re.compile(
-    r"\s(?:of|in|on|with|at|for|from|by|behind|beside|near|next|over|under|to|that|who|whose|wearing|wears|holding|without)\s"
+_IN_I_AND_U = words_of(  # whose plural looks like a singular in -is or -us
+    "bikini kiwi safari zucchini sushi jacuzzi alibi sari rabbi martini corgi yeti wonton panini salami tsunami graffiti"
+    " origami khaki taxi ski menu guru emu tutu gnu haiku tofu caribou bayou"
 )
+_AFTER_NOUN = words_of(
+    "of in on with at for from by behind beside near next over under to that who whose wearing wears holding without"
+)
+_AFTER_DOING = _AFTER_NOUN | words_of("a an the his her its their some up down through along across around towards")
+_STUFF = words_of("lighting bedding flooring packaging seating carpeting paneling plumbing wiring fencing clothing")
 
 
 @cache
@@ -137,10 +153,12 @@ def singular(noun: str) -> str:
         return _ONE_OF[word]
     if word in _PAIRS or word in _SAME or word in _ONE or word in _MASS or not word.isascii():
         return noun
+    if word[:-1] in _IN_I_AND_U and word.endswith("s"):
+        return noun[:-1]
     if word.endswith(("ss", "us", "is")) or len(word) < 3:
         return noun
     found = _of_the_engine(word, plural=False)
-    return found or noun
+    return noun[: len(found)] if found and word.startswith(found) else found or noun
 
 
 @cache
@@ -152,8 +170,10 @@ def plural(noun: str) -> str:
     word = noun.lower()
     if word in _SEVERAL:
         return _SEVERAL[word]
-    if word in _PAIRS or word in _SAME or _is_mass(word) or not word or singular(noun) != noun:
+    if word in _PAIRS or word in _SAME or _is_mass(word) or not word[-1:].isalpha() or singular(noun) != noun:
         return noun
+    if noun.isupper() and len(noun) > 1:  # "TV"
+        return f"{noun}s"
     return _of_the_engine(noun, plural=True) or noun
 
 
@@ -175,7 +195,11 @@ def several(phrase: str) -> str:
 
 def noun_of(phrase: str) -> str:
     """Give the part of a noun phrase that ends in its noun: "tall man" of "tall man in a red jacket"."""
-    return _AFTER_NOUN.split(phrase, maxsplit=1)[0]
+    words = phrase.split()
+    for at, word in enumerate(words[1:-1], 1):
+        if word in _AFTER_NOUN or (_is_deed(word) and words[at + 1] in _AFTER_DOING):
+            return " ".join(words[:at])
+    return phrase
 
 
 def is_countable_ing(word: str) -> bool:
@@ -188,6 +212,11 @@ def has_no_singular(word: str) -> bool:
     return word.lower() in _PAIRS
 
 
+def _is_deed(word: str) -> bool:
+    """Whether a word in -ing says what the noun before it does, as "riding" does in "man riding a horse"."""
+    return word.endswith("ing") and word not in _ING and word not in _STUFF
+
+
 def _is_mass(word: str) -> bool:
     if word in _MASS or word.endswith("wear"):
         return True
@@ -196,10 +225,13 @@ def _is_mass(word: str) -> bool:
 
 def _with_head(phrase: str, inflected: Callable[[str], str]) -> str:
     """The phrase with its noun, the last word before "of", "in" and the like, in another number."""
-    words = noun_of(phrase).split()
+    words, everything = noun_of(phrase).split(), phrase.split()
     if not words:
         return phrase
-    return " ".join([*words[:-1], inflected(words[-1]), *phrase.split()[len(words) :]])
+    rest = everything[len(words) :]
+    is_vessel = words[-1] == "glasses" and rest[:1] == ["of"]  # "glasses of water", of which one is a glass
+    head = "glass" if is_vessel and inflected is singular else inflected(words[-1])
+    return " ".join([*words[:-1], head, *rest])
 
 
 def _of_the_engine(word: str, *, plural: bool) -> str:

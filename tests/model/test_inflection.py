@@ -109,3 +109,28 @@ def test_the_noun_of_a_phrase_is_put_into_the_plural(phrase: str, expected: str)
 )
 def test_a_noun_without_a_singular_stays(word: str, expected: str) -> None:
     assert one_of(word) == expected
+
+
+@pytest.mark.parametrize(
+    ("phrase", "expected"),
+    [
+        ("mustache", "mustaches"),
+        ("bikini", "bikinis"),
+        ("menu", "menus"),
+        ("TV", "TVs"),
+        ("Traffic Light", "Traffic Lights"),
+        ("passerby", "passersby"),
+        ("glass of water", "glasses of water"),
+        ("man sitting on a bench", "men sitting on a bench"),
+        ("man riding a horse", "men riding a horse"),
+        ("painting on the wall", "paintings on the wall"),
+        ("street lighting on the wall", "street lighting on the wall"),
+    ],
+)
+def test_phrases_come_back_from_their_plurals(phrase: str, expected: str) -> None:
+    assert (english.plural(phrase), one_of(expected), one_of(phrase)) == (expected, phrase, phrase)
+
+
+@pytest.mark.parametrize("text", ["3", "no. 5", "-", ""])
+def test_what_is_no_noun_stays(text: str) -> None:
+    assert (english.plural(text), one_of(text)) == (text, text)
