@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from trainer.benchmarks.items import Media
-from trainer.benchmarks.mvbench_files import find_media
+from trainer.benchmarks.mvbench_files import find_media, looked_in
 
 STAR, SSV2, TVQA = "star/Charades_v1_480", "ssv2_video", "tvqa/frames_fps3_hq"
 
@@ -60,3 +60,21 @@ def test_pictures_in_a_folder_have_their_rate(tmp_path: Path) -> None:
     folder = tmp_path / "video" / TVQA / "clip"
     folder.mkdir(parents=True)
     assert find_media(tmp_path, TVQA, "clip", 1.0, 2.0) == Media(folder, 1.0, 2.0, 3.0)
+
+
+def test_a_part_that_is_put_there_later_is_found(tmp_path: Path) -> None:
+    folder = tmp_path / "star" / "Charades_segment"
+    folder.mkdir(parents=True)
+    assert find_media(tmp_path, STAR, "EDXBD.mp4", 1.3, 15.4) is None
+    (folder / "EDXBD_1.3_15.4.mp4").touch()
+    assert find_media(tmp_path, STAR, "EDXBD.mp4", 1.3, 15.4) == Media(folder / "EDXBD_1.3_15.4.mp4")
+
+
+@pytest.mark.parametrize("place", [STAR, SSV2, TVQA, "nturgbd"])
+def test_a_video_is_found_in_each_folder_that_is_named_as_looked_in(tmp_path: Path, place: str) -> None:
+    for at, named in enumerate(looked_in(place)):
+        path = tmp_path / str(at) / named / "a.mp4"
+        path.parent.mkdir(parents=True)
+        path.touch()
+        media = find_media(tmp_path / str(at), place, "a.mp4", None, None)
+        assert media is not None and media.path == path

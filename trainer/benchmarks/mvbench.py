@@ -1,13 +1,13 @@
 """MVBench: twenty tasks of 200 questions with choices each, over videos of eleven sources."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from trainer.benchmarks.choices import LETTERS, choice_prompt, chosen
 from trainer.benchmarks.files import BenchmarkError, field, records
 from trainer.benchmarks.items import Item
-from trainer.benchmarks.mvbench_files import find_media
+from trainer.benchmarks.mvbench_files import find_media, looked_in
 from trainer.benchmarks.suite import Loaded, Results, Suite
 
 WHERE = (
@@ -58,7 +58,18 @@ def read(folder: Path) -> Loaded:
     ]
     absent = [path.name for task, path in files.items() if task not in here]
     notes = (f"Tasks that are not there: {', '.join(absent)}.",) if absent else ()
-    return Loaded(tuple(items), tuple(here.values()), notes)
+    return Loaded(tuple(items), tuple(here.values()), (*notes, *_unfound(items)))
+
+
+def _unfound(items: Sequence[Item]) -> Iterator[str]:
+    """Where videos that are not there were looked for: a note for each place, with one of its videos."""
+    first: dict[str, str] = {}
+    for item in items:
+        if item.media is None:
+            place = TASKS[item.groups["task"][0]][1]
+            first.setdefault(place, item.video_id.removeprefix(f"{place}/"))
+    for place, video in first.items():
+        yield f"{video} was looked for in {', '.join(looked_in(place))}."
 
 
 def _item(task: str, number: int, record: Mapping[str, Any], path: Path, folder: Path) -> Item:

@@ -1,6 +1,6 @@
 """Where a video of MVBench lies: its archives were packed anew several times, and several layouts circulate."""
 
-from functools import cache
+from glob import escape
 from pathlib import Path
 
 from trainer.benchmarks.items import Media
@@ -41,6 +41,15 @@ def find_media(folder: Path, place: str, video: str, start: float | None, end: f
     return None
 
 
+def looked_in(place: str) -> tuple[str, ...]:
+    """Name the folders, below the benchmark's, in which the videos of a place may lie.
+
+    "sta/sta_video" -> ("video/sta/sta_video", "video/data0613/sta/sta_video", ..., "data0613/sta/sta_video_segment")
+    """
+    places = (place, *_SAME.get(place, ()), *_CUT.get(place, ()))
+    return tuple(str(Path(root) / one) for one in places for root in ROOTS)
+
+
 def _existing(path: Path) -> Path | None:
     """The path, or the same video in another container."""
     if path.exists():
@@ -52,20 +61,20 @@ def _cut(folder: Path, video: str, start: float | None, end: float | None) -> Pa
     """The part of a video: `USNP1_1.3_15.4.mp4` is `USNP1.mp4` from 1.3 s to 15.4 s."""
     stem = Path(video).stem if Path(video).suffix in _SUFFIXES else Path(video).name
     if start is not None and end is not None:
-        part = _parts(folder).get((stem, round(start, 3), round(end, 3)))
+        part = _part(folder, stem, (start, end))
         if part:
             return part
     return _existing(folder / video)
 
 
-@cache
-def _parts(folder: Path) -> dict[tuple[str, float, float], Path]:
-    """The files of a folder that are named by a video and two times."""
-    parts = {}
-    for path in folder.glob("*_*_*") if folder.is_dir() else ():
-        stem, start, end = path.stem.rsplit("_", 2)
+def _part(folder: Path, stem: str, times: tuple[float, float]) -> Path | None:
+    """The file in a folder that is named by a video and two times; the folder is read anew, as files may be added."""
+    for path in folder.glob(f"{escape(stem)}_*_*") if folder.is_dir() else ():
+        of, start, end = path.stem.rsplit("_", 2)
         try:
-            parts[stem, round(float(start), 3), round(float(end), 3)] = path
+            named = round(float(start), 3), round(float(end), 3)
         except ValueError:
             continue
-    return parts
+        if of == stem and named == (round(times[0], 3), round(times[1], 3)):
+            return path
+    return None

@@ -101,7 +101,9 @@ class Suite:
         drawn = replace(loaded, items=tuple(draw(loaded.items)))
         problems = _problems(self, len(loaded.items), _missing(drawn.items))
         if problems and not partial:
-            raise BenchmarkError(" ".join(problems), f"{self.where} A part can be run if it is asked for (partial).")
+            raise BenchmarkError(
+                " ".join((*problems, *loaded.notes)), f"{self.where} A part can be run if it is asked for (partial)."
+            )
         return drawn
 
 
