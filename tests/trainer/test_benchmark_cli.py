@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from api.cli import app
 from model.backends.chat_server import ChatServer
 from model.video_llm import VideoLLMError
-from tests.trainer.benchmark_files import everything
+from tests.trainer.benchmark_files import MVBENCH, everything, video, write
 
 Answer = tuple[int, bytes]
 
@@ -106,3 +106,42 @@ def test_a_judge_that_is_down_or_answers_in_another_form_is_told(monkeypatch):
     ):
         with served(lambda *_, answer=answer: answer) as (url, _), pytest.raises(VideoLLMError, match=told):
             ChatServer(url, "m")("s", "u")
+
+
+FORMS = (
+    "**B**",
+    "The correct answer is B.",
+    "<think>A? No.</think>Answer: **(B)**",
+    "It's not A, but B.",
+    '{"answer": "B"}',
+    "\\boxed{B}",
+    "B\n\nExplanation: A is red.",
+    "A is wrong, so it is blue.",
+)
+UNREAD = ("A or B", "not B")
+
+
+def test_choices_in_every_form_score_as_plain_letters_do(tmp_path):
+    folder = tmp_path / "mvbench"
+    asked = [MVBENCH | {"question": f"{n}?"} for n in range(len(FORMS) + len(UNREAD))]
+    write(folder / "json" / "action_antonym.json", asked)
+    checked = stsg("check", "mvbench", folder, "--json")
+    assert checked.exit_code == 1
+    note = json.loads(checked.stdout)["notes"][-1]
+    assert note.startswith("a.mp4 was looked for in video/ssv2_video, ") and "video/data0613/ssv2_video_mp4" in note
+    refused = stsg("run", "mvbench", folder, "--model", "no:model", "--record", tmp_path / "r")
+    assert refused.exit_code == 1 and "video/data0613/ssv2_video_mp4" in " ".join(refused.output.split())
+    video(folder / "video" / "ssv2_video_mp4" / "a.mp4")
+    scores = []
+    for name, replies in (("forms", (*FORMS, *UNREAD)), ("plain", ("B",) * len(FORMS) + ("", ""))):
+
+        def react(_: int, body: dict[str, Any], replies: tuple[str, ...] = replies) -> Answer:
+            question = body["messages"][-1]["content"][-1]["text"]
+            return said(replies[int(question.split("Question: ")[1].split("?")[0])])
+
+        with served(react) as (url, _):
+            words = ("--model", f"openai:{url}#m", "--record", tmp_path / name, "--partial", "--json")
+            ran = stsg("run", "mvbench", folder, *words)
+        assert ran.exit_code == 0, ran.output
+        scores.append(json.loads(ran.stdout)["scores"][0])
+    assert scores[0] == scores[1] and (scores[0]["accuracy"], scores[0]["unread"]) == (0.8, 0.2)

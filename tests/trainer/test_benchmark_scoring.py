@@ -219,3 +219,17 @@ def test_stars_mean_weighs_the_four_types_alike():
     results = dict(asked(str(at), kind, right) for at, (kind, right) in enumerate(rights))
     assert star.mean(results) == {"mean of the four types": 0.5}
     assert star.mean({"0": results["0"]}) == {}
+
+
+@pytest.mark.parametrize("wrapped", ["<think>no. Not Correct {'pred': 'no', 'score': 0} A.</think>{}", "{}<|im_end|>"])
+def test_what_stands_around_a_reply_or_a_verdict_is_taken_off_but_for_the_official_rule(wrapped):
+    asked = {"multi-choice": item(answer="B. down"), "yes_no": item(answer="yes")}
+    for task, reply in (("multi-choice", "B"), ("yes_no", "Yes")):
+        outcome = tempcompass.scoring(task).rule(asked[task], wrapped.replace("{}", reply))
+        assert outcome == Outcome(right=True)
+    assert tempcompass.scoring("yes_no").verdict(asked["yes_no"], wrapped.replace("{}", "Correct")) == Outcome(
+        right=True
+    )
+    assert tempcompass.scoring("multi-choice", official=True).rule(asked["multi-choice"], "<think>A</think>B") is None
+    mark = wrapped.replace("{}", "{'pred': 'yes', 'score': 4}", 1)
+    assert judging.judged().verdict(item(), mark) == Outcome(right=True, score=4)

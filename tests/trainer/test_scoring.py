@@ -128,6 +128,17 @@ COLOURS = ("the red circle", "the blue square", "a green star")
         "It is the blue square.",
         "### B",
         '"B"',
+        "It's not A, but B.",
+        "The answer is not A, but B.",
+        "not the red circle, but the blue square",
+        "Neither A nor C, so B.",
+        "C is wrong and A is wrong, so B.",
+        "A and C are incorrect. So B.",
+        "B, not A",
+        "A is red, C is green. B is the answer.",
+        "{'answer': 'B'}",
+        "\u7b54\u6848\u662fB",
+        "The blue square is not moving.",
     ],
 )
 def test_a_choice_is_read_in_every_form_that_models_give_it(reply):
@@ -151,6 +162,16 @@ def test_a_choice_is_read_in_every_form_that_models_give_it(reply):
         "<think>It is B",
         "Both B and C fit.",
         "The answer is not clear.",
+        "not B",
+        "The answer is not B.",
+        "Option B is not correct.",
+        "B is wrong.",
+        "B isn't right",
+        "It isn't the blue square.",
+        "not A or B",
+        "A. the red circle\nB. the blue square\nC. a green star",
+        "C++",
+        "A.M.",
         "",
     ],
 )
@@ -184,6 +205,12 @@ def test_every_text_is_read_or_not(reply):
         ("\\boxed{No}", "no"),
         ("The man sits. So the answer is no.", "no"),
         ("No<|im_end|>", "no"),
+        ("Based on the video, yes.", "yes"),
+        ("No idea.", None),
+        ("No way to tell.", None),
+        ("No one knows.", None),
+        ("No answer can be given.", None),
+        ("No video was provided.", None),
         ("Yes or no?", None),
         ("yes/no", None),
         ("No, yes it is", None),
@@ -193,6 +220,11 @@ def test_every_text_is_read_or_not(reply):
 )
 def test_yes_and_no_are_read_in_every_form_that_models_give_them(reply, expected):
     assert read_yes_no(reply) == expected
+
+
+def test_an_option_that_denies_another_is_read() -> None:
+    assert read_choice("It is not moving.", ("moving", "not moving")) == "not moving"
+    assert read_choice("moving", ("moving", "not moving")) == "moving"
 
 
 def test_yes_and_no_are_read_from_the_first_word():

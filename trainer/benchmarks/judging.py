@@ -10,6 +10,7 @@ import ast
 import re
 from typing import Any
 
+from model.replies import spoken
 from trainer.benchmarks.items import Item, JudgePrompt, Outcome, Scoring
 
 MARKS = range(6)
@@ -46,7 +47,7 @@ def _no_rule(_item: Item, reply: str) -> Outcome | None:
 
 
 def _strict(_item: Item, reply: str) -> Outcome | None:
-    found = _DICTIONARY.findall(reply[:_LONGEST])
+    found = _DICTIONARY.findall(spoken(reply).text[:_LONGEST])
     told = _literal(found[0]) if len(found) == 1 else None
     if not isinstance(told, dict) or str(told.get("pred")).strip().lower() not in ("yes", "no"):
         return None

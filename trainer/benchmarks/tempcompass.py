@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from model.replies import unwrap
 from trainer.benchmarks.files import BenchmarkError, entries, field, videos
 from trainer.benchmarks.items import UNREAD, Item, JudgePrompt, Media, Outcome, Scoring
 from trainer.benchmarks.suite import Loaded, Suite
@@ -159,7 +160,7 @@ def scoring(task: str, official: bool = False) -> Scoring:
     kind, title = _KINDS[task]
     prompt = JudgePrompt(_JUDGE, _MARK.replace("{kind}", kind) + _PAIR.replace("{kind}", title))
     rules: Mapping[str, Callable[[Item, str], Outcome | None]] = {
-        "multi-choice": _multi_choice,
+        "multi-choice": partial(_multi_choice, official),
         "yes_no": partial(_yes_no, official),
         "caption_matching": partial(_matched, official),
     }
@@ -170,9 +171,9 @@ def _no_rule(_item: Item, reply: str) -> Outcome | None:
     return None if reply.strip() else UNREAD
 
 
-def _multi_choice(item: Item, reply: str) -> Outcome | None:
+def _multi_choice(official: bool, item: Item, reply: str) -> Outcome | None:
     """The whole answer, or a letter of A to D by itself or before a stop or bracket."""
-    said = _clean(reply)
+    said = _clean(reply, official)
     if said == item.answer:
         return Outcome(right=True)
     if said[:1] in ("A", "B", "C", "D") and said[1:2] in ("", ".", ")"):
@@ -182,7 +183,7 @@ def _multi_choice(item: Item, reply: str) -> Outcome | None:
 
 def _yes_no(official: bool, item: Item, reply: str) -> Outcome | None:
     """What the reply begins with."""
-    said = _clean(reply).lower()
+    said = _clean(reply, official).lower()
     word = _WORD.match(said)
     for answer in ("yes", "no"):
         if said.startswith(answer) if official else word is not None and word[0] == answer:
@@ -192,7 +193,7 @@ def _yes_no(official: bool, item: Item, reply: str) -> Outcome | None:
 
 def _matched(official: bool, item: Item, reply: str) -> Outcome | None:
     """One of the two captions whole, its sentence, or its label such as "Option 1", "Caption A" or "A"."""
-    said, found = _clean(reply), None
+    said, found = _clean(reply, official), None
     for form in range(3):
         for option in item.options:
             if _says(_forms(option, official)[form], said, form):
@@ -218,8 +219,9 @@ def _forms(option: str, official: bool) -> tuple[tuple[str, ...], ...]:
 
 def _marked(_item: Item, reply: str) -> Outcome | None:
     """One of the two words first, and the other one nowhere."""
-    found = re.findall(r"\b(?:in)?correct\b", reply[:4096], re.IGNORECASE)
-    first = re.match(r"\W*((?:in)?correct)\b", reply[:4096], re.IGNORECASE)
+    said = unwrap(reply).text[:4096]
+    found = re.findall(r"\b(?:in)?correct\b", said, re.IGNORECASE)
+    first = re.match(r"\W*((?:in)?correct)\b", said, re.IGNORECASE)
     if first is None or len({word.lower() for word in found}) != 1:
         return None
     return Outcome(first[1].lower() == "correct")
@@ -243,8 +245,9 @@ def _captioned(item: Item, reply: str) -> Outcome | None:
     return Outcome(said.split(". ")[0] == item.answer.split(". ")[0] and letters == 1)
 
 
-def _clean(reply: str) -> str:
-    return reply.replace("</s>", "").strip()
+def _clean(reply: str, official: bool) -> str:
+    """The reply without its end; but for the official rule, without all that stands around it."""
+    return reply.replace("</s>", "").strip() if official else unwrap(reply).text
 
 
 SUITES = tuple(
