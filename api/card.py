@@ -8,6 +8,7 @@ from typing import Any
 
 from api.schemas import QraDataset
 from model.rationale.formats import Row, Split
+from workers.secrecy import redact
 
 _EXAMPLES = 10  # of each number of steps
 
@@ -15,7 +16,7 @@ _EXAMPLES = 10  # of each number of steps
 def models_of(manifest: Mapping[str, Any]) -> list[str]:
     """The Video-LLMs that made the graphs, and with which prompts, as a data set's manifest has them."""
     results = [run.get("result") or {} for run in manifest["runs"]]
-    return sorted({f"{r['model']} (prompts {r['prompts']})" for r in results if "model" in r})
+    return sorted({f"{redact(r['model'])} (prompts {r['prompts']})" for r in results if "model" in r})
 
 
 @dataclass(slots=True)

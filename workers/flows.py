@@ -29,6 +29,7 @@ from workers.fault_points import fault_point
 from workers.holding import Hold, held
 from workers.polish import polish_dataset
 from workers.runtime import Service
+from workers.secrecy import redact, redact_all
 from workers.storage import dataset_file, draft_file, manifest_file, video_file
 
 log = logging.getLogger(__name__)
@@ -206,7 +207,7 @@ def _trouble(service: Service, lease: Lease, job: Job, error: Exception, owner: 
             detail = f"{failure.detail} (worker {owner})" if failure.passing else failure.detail
             _fail(service, lease, failure.code, detail, failure.remedy)
             return
-        told = {"code": failure.code, "detail": failure.detail, "retry_in": pause, "worker": owner}
+        told = {"code": failure.code, "detail": redact(failure.detail), "retry_in": pause, "worker": owner}
         jobs.log_event(service.driver, job["id"], "trouble", told)
         attempts = job["attempts"] if failure.counts else job["attempts"] - 1
         again: dict[str, Any] = {"dispatched_at": 0.0, "attempts": attempts, "troubled_since": since}
@@ -221,7 +222,7 @@ def _is_over(service: Service, waited: float) -> bool:
 
 
 def _fail(service: Service, lease: Lease, code: str, detail: str, remedy: str) -> None:
-    jobs.finish(service.driver, lease, "failed", error={"code": code, "detail": detail, "remedy": remedy})
+    jobs.finish(service.driver, lease, "failed", error=redact_all({"code": code, "detail": detail, "remedy": remedy}))
 
 
 def _end_late(service: Service, lease: Lease, lost: Hold) -> None:

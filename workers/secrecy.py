@@ -25,7 +25,7 @@ _FORMS = (
         r"\1***",
     ),
 )
-_PATH = re.compile(r"(?<![\w:/.<>{}\-])/(?!v1/|neo4j/|v1\b)(?:[^/\s'\"<>:,;()|]+/)+([^/\s'\"<>:,;()|]*)")
+_PATH = re.compile(r"(?:file://|(?<![\w/.<>{}\-]))/(?!v1/|neo4j/|v1\b)(?:[^/\s'\"<>:,;()|]+/)+([^/\s'\"<>:,;()|]*)")
 
 
 def redact(text: str) -> str:
@@ -64,7 +64,7 @@ def _secrets() -> tuple[str, ...]:
 def _passwords(*addresses: str) -> Iterator[str]:
     for address in addresses:
         if "@" in address:
-            yield urlsplit(address[address.find("://") - 5 if "://" in address else 0 :]).password or ""
+            yield urlsplit(f"//{address.partition('://')[2]}").password or ""
 
 
 class _Redacting(logging.Formatter):

@@ -16,6 +16,7 @@ from trainer.tuning import checkpoints
 from workers import models
 from workers.processes import read_json
 from workers.runtime import Service
+from workers.secrecy import redact_all
 from workers.storage import model_folder, tuning_file
 
 log = logging.getLogger(__name__)
@@ -72,7 +73,7 @@ class Record:
         for name in ("metrics.jsonl", "process.log"):
             if (file := self._folder / name).exists():
                 self._service.storage.write(tuning_file(self._job["id"], name), file.read_bytes())
-        error = result.get("error") if state == "failed" else None
+        error = redact_all(result.get("error")) if state == "failed" else None
         more = {"finished_at": None} if state == "paused" else {}
         jobs.finish(self._service.driver, self._lease, state, result=told, error=error, stop=None, **more)
         if state == "succeeded":
@@ -121,7 +122,7 @@ class Record:
     def _log(self, type: str, row: dict[str, Any]) -> None:
         """An event of the job; the same row again, after a worker died before it kept its place, is the same event."""
         key = hashlib.sha256(json.dumps([self._job["id"], type, row], sort_keys=True).encode()).hexdigest()[:32]
-        jobs.log_event(self._service.driver, self._job["id"], type, row, key=key)
+        jobs.log_event(self._service.driver, self._job["id"], type, redact_all(row), key=key)
 
     # --- checkpoints and models ---
 

@@ -34,6 +34,12 @@ def test_a_logged_error_shows_no_variable_no_password_and_no_folder(capfd: pytes
         ("Incorrect API key provided: sk-abcdefghijkl.", "Incorrect API key provided: ***."),
         ("{'api_key': 'abcdefgh'}", "{'api_key': '***'}"),
         ("No such file: '/home/someone/models/a/config.json'", "No such file: 'config.json'"),
+        ("hf:/home/someone/models/a (prompts 3)", "hf:a (prompts 3)"),
+        ("file:///srv/data/a.mp4", "a.mp4"),
+        (
+            "http://127.0.0.1:8000/v1/models and example.org:80/a/b",
+            "http://127.0.0.1:8000/v1/models and example.org:80/a/b",
+        ),
         ("GET /v1/runs/run_1 and 3/4 of a/b", "GET /v1/runs/run_1 and 3/4 of a/b"),
     ],
 )
