@@ -87,6 +87,21 @@ def driver(request: pytest.FixtureRequest) -> Iterator[Driver]:
         yield opened
 
 
+@pytest.fixture(scope="session")
+def second_neo4j(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalNeo4j]:
+    """A Neo4j that tests may empty; it has one database, so that a test which needs a new one begins with `emptied`."""
+    server = LocalNeo4j(tmp_path_factory.mktemp("second"), *free_ports(2), heap_mb=384).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def second(second_neo4j: LocalNeo4j) -> Iterator[Driver]:
+    """A driver to the Neo4j that may be emptied; no schema was applied there."""
+    with connect(second_neo4j.uri, second_neo4j.user, second_neo4j.password) as opened:
+        yield opened
+
+
 @pytest.fixture
 def run_id(driver: Driver) -> Iterator[str]:
     """The id of a run that no other test has; what a test stores under it is deleted after it."""
@@ -104,7 +119,13 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def service(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+def stack_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The state folder of the session's stack."""
+    return tmp_path_factory.mktemp("stack")
+
+
+@pytest.fixture(scope="session")
+def service(world: Path, stack_home: Path) -> Iterator[Client]:
     """A whole local stack, with the tiny model and with the perfect one for what is rendered into `world`."""
-    with stack(tmp_path_factory.mktemp("stack"), {"perfect": f"scripted:{world}"}) as client:
+    with stack(stack_home, {"perfect": f"scripted:{world}"}) as client:
         yield client

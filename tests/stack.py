@@ -5,8 +5,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from neo4j import Driver
+
 from api.client import Client
 from workers import local_stack
+
+
+def emptied(driver: Driver, *, rules: bool = True) -> Driver:
+    """The database without any nodes, and, unless `rules` may stay, without constraints and indexes."""
+    driver.execute_query("MATCH (n) DETACH DELETE n")
+    for kind, all in (("CONSTRAINT", "CONSTRAINTS"), ("INDEX", "INDEXES")) if rules else ():
+        for row in driver.execute_query(f"SHOW {all} YIELD name, type WHERE type <> 'LOOKUP'").records:
+            driver.execute_query(f"DROP {kind} $name IF EXISTS", name=row["name"])
+    return driver
 
 
 @contextmanager

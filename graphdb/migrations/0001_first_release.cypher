@@ -1,4 +1,4 @@
-// Constraints and indexes, one statement each; before the first write, and safe to run again. No parameters.
+// Constraints and indexes of the first release, 0.1.0; before the first write, because MERGE alone may double.
 CREATE CONSTRAINT video_id IF NOT EXISTS FOR (n:Video) REQUIRE n.id IS UNIQUE;
 CREATE CONSTRAINT job_id IF NOT EXISTS FOR (n:Job) REQUIRE n.id IS UNIQUE;
 CREATE CONSTRAINT job_event_id IF NOT EXISTS FOR (n:JobEvent) REQUIRE n.id IS UNIQUE;
