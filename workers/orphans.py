@@ -9,10 +9,9 @@ import uuid
 
 from graphdb import storage as records
 from workers.runtime import Service
+from workers.storage import MARK, PARENTS
 
 log = logging.getLogger(__name__)
-_PARENTS = ("videos", "runs", "qra", "evaluations", "files", "models", "tuning")
-_MARK = "storage.json"
 OLD = 3600.0  # seconds for which a file may lie without a record: an upload's is written within minutes
 
 
@@ -23,7 +22,7 @@ def sweep(service: Service, old: float = OLD) -> list[str]:
         The names that were deleted: ["videos/vid_1", "runs/run_2/trace/induce.jsonl.ab12cd34.part"].
     """
     files = service.storage
-    folders = {name: parent for parent in _PARENTS for name in files.folders(parent)}
+    folders = {name: parent for parent in PARENTS for name in files.folders(parent)}
     known = records.known(service.driver, list(folders))
     if not _is_ours(service, folders=bool(folders), known=bool(known)):
         return []
@@ -43,11 +42,11 @@ def sweep(service: Service, old: float = OLD) -> list[str]:
 def _is_ours(service: Service, *, folders: bool, known: bool) -> bool:
     """Whether the storage has this database's mark; one without a mark gets it if a record knows some of its files."""
     files = service.storage
-    here = files.read_json(_MARK)["mark"] if files.exists(_MARK) else None
+    here = files.read_json(MARK)["mark"] if files.exists(MARK) else None
     there = records.mark(service.driver)
     if here is None and there is None and (known or not folders):
         here = there = records.adopt(service.driver, uuid.uuid4().hex)
-        files.write_json(_MARK, {"mark": here})
+        files.write_json(MARK, {"mark": here})
     if here != there:
         log.warning("the storage belongs to another database: nothing in it is swept")
     return here is not None and here == there

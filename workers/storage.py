@@ -21,6 +21,9 @@ import numpy as np
 from model import durable
 from model.stsg import Image
 
+PARENTS = ("videos", "runs", "qra", "evaluations", "files", "models", "tuning")  # folders of what records are about
+MARK = "storage.json"  # says which database the files belong to
+
 
 class Storage:
     """One root, in which names are paths with forward slashes."""
@@ -125,6 +128,14 @@ class Storage:
         found = self._files.find(self.path(folder)) if self._files.exists(self.path(folder)) else []
         cut = len(self._root) + 1
         return sorted(str(path)[cut:] for path in found if not str(path).endswith(".part"))
+
+    def sizes(self, folder: str) -> Iterator[tuple[str, int]]:
+        """The names of the files below a folder with their sizes in bytes, in no order; none where it isn't there."""
+        if self._files.exists(self.path(folder)):
+            cut = len(self._root) + 1
+            for path, about in self._files.find(self.path(folder), detail=True).items():
+                if not str(path).endswith(".part"):
+                    yield str(path)[cut:], int(about["size"])
 
     def folders(self, parent: str) -> list[str]:
         """The names of the folders right below one, sorted; none where it isn't there."""

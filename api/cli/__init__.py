@@ -3,6 +3,7 @@
 import typer
 
 from api.cli import (
+    backup,
     benchmark,
     demo,
     evaluate,
@@ -23,8 +24,8 @@ app = typer.Typer(
     help="Spatio-Temporal Scene Graphs: videos in, graphs in Neo4j, reasoning data out.\n\n"
     "Commands about videos, runs, data sets, answers, trainings and models speak to the API at STSG_API_URL, or else to the "
     "local stack of this folder (.stsg/stack.json). STSG_API_TOKEN is the bearer token where one is needed. The others work on "
-    "this machine: up, down, doctor, demo, benchmark, study, world, evaluate induction and qra, models check, conformance "
-    "and convert.",
+    "this machine: up, down, doctor, backup, restore, demo, benchmark, study, world, evaluate induction and qra, models check, "
+    "conformance and convert.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_show_locals=False,
@@ -33,6 +34,8 @@ app.command()(stack.up)
 app.command()(stack.down)
 app.command()(stack.status)
 app.command()(stack.doctor)
+app.command()(backup.backup)
+app.command()(backup.restore)
 app.command()(videos.ingest)
 app.command()(videos.runs)
 app.command()(videos.graph)

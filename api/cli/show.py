@@ -90,6 +90,6 @@ def stage_of(event: Event) -> tuple[str, int, int]:
     return str(data.get("stage") or ""), int(data.get("done") or 0), int(data.get("total") or 0)
 
 
-def upload_bar() -> Progress:
+def upload_bar(quiet: bool = False) -> Progress:
     """A bar that counts bytes."""
-    return Progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn(), console=err)
+    return Progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn(), console=err, disable=quiet)

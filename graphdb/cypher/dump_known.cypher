@@ -1,0 +1,3 @@
+// Whether there is a job.
+//   $id
+RETURN EXISTS { (:Job {id: $id}) } AS known

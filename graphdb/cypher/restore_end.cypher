@@ -1,0 +1,3 @@
+// The restore has ended. No parameters.
+MATCH (r:Restore)
+DELETE r
